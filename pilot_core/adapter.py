@@ -1,0 +1,140 @@
+"""The adapter contract: how a registry's knowledge gets into the mesh.
+
+An adapter is one class with one method, `run(sink)`: one *session* with its platform. It lists,
+puts, says `synced()`, follows changes, and raises when the session is over. The core owns all
+the rest: retry, backoff, staleness, diffing, guards, metrics, logs. So:
+
+Rule 1: no reconnect loop, no sleep before a retry, no diff in an adapter. Raise.
+Rule 2: a `source` is the unit that the platform updates; a put replaces all of it.
+Rule 3: stale beats partial. What cannot be read completely is not put at all.
+Rule 4: one bad object is `warn`ed about and skipped; it never ends the session.
+Rule 5: no I/O in `__init__`: `pilot-core check` builds every adapter and runs none.
+
+This module, `pilot_core.model`, `pilot_core.aio` and `pilot_core.testing` are the public face for
+plugin authors; `API` rises with every incompatible change in them.
+"""
+
+from __future__ import annotations
+
+import abc
+import logging
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar, NoReturn, Protocol, runtime_checkable
+
+import msgspec
+
+from pilot_core.clock import Clock
+from pilot_core.errors import ConfigError, Denied, Finding, PilotError, Unavailable
+from pilot_core.model import Evidence, Record, Workload
+
+__all__ = [
+    "API",
+    "ENTRY_POINTS",
+    "Adapter",
+    "Attestor",
+    "Config",
+    "ConfigError",
+    "Denied",
+    "Finding",
+    "Host",
+    "Metrics",
+    "NoConfig",
+    "PilotError",
+    "Sink",
+    "Unavailable",
+]
+
+API = 1
+ENTRY_POINTS = "pilot_core.adapters"
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of an adapter's settings: a frozen struct. Equal settings are untouched by a reload.
+
+    Subclass it with `frozen=True` (type checkers want it said again). Fields are plain values,
+    `pathlib.Path`, `pilot_core.document.Duration` and nested structs. A secret is never a field:
+    the path of the file that holds it is. What the types cannot say, `__post_init__` checks and
+    raises ConfigError or ValueError.
+    """
+
+
+class NoConfig(Config, frozen=True):
+    """For adapters that need no settings."""
+
+
+class Metrics(Protocol):
+    """Metrics of one adapter instance; every name becomes `pilot_adapter_<name>`, labelled."""
+
+    def count(self, name: str, amount: float = 1) -> None:
+        """Add to a counter."""
+
+    def gauge(self, name: str, value: float) -> None:
+        """Set a gauge."""
+
+
+class Host(msgspec.Struct, frozen=True, kw_only=True):
+    """What the core lends to an adapter; nothing else of the core is within its reach."""
+
+    name: str
+    """The instance's name in the configuration, such as `dc1`."""
+    log: logging.LoggerAdapter[logging.Logger]
+    """Bound to the adapter's name and kind."""
+    clock: Clock
+    metrics: Metrics
+
+
+class Sink(Protocol):
+    """Where a session puts what it knows. Call it on the event loop; no method blocks."""
+
+    def put(self, source: str, records: Iterable[Record]) -> None:
+        """These are now all the records under `source`. Equal records change nothing."""
+
+    def drop(self, source: str) -> None:
+        """There is nothing under `source` any more: `put(source, ())`."""
+
+    def resync(self, prefix: str) -> AbstractContextManager[None]:
+        """A block whose puts apply together at its end.
+
+        Sources that start with `prefix` and are not put in the block are dropped then. An
+        exception inside discards the block. Blocks do not nest.
+        """
+
+    def synced(self) -> None:
+        """The first complete view has been put: what earlier sessions put and this one did not is
+        gone. Calling it again changes nothing."""
+
+    def warn(self, problem: str, *, source: str = "", origin: str = "") -> None:
+        """One object is unusable: shown as a problem until `source` is put or dropped again. What
+        was last put under `source` stays."""
+
+
+class Adapter(abc.ABC):
+    """A registry. Subclass it, name it as an entry point in the group `pilot_core.adapters`."""
+
+    api: ClassVar[int] = API
+    """The contract this plugin was written for; write the number down in your class."""
+    Config: ClassVar[type[Config]] = NoConfig
+
+    def __init__(self, config: Any, host: Host) -> None:
+        """Keep both. No I/O. `config` is an instance of `Config`."""
+        self.config = config
+        self.host = host
+
+    @abc.abstractmethod
+    async def run(self, sink: Sink) -> NoReturn:
+        """One session with the platform, until it is cancelled or something ends it.
+
+        Raises Unavailable where trying again makes sense (as do the errors of client libraries),
+        Denied where the platform refuses, anything else for a bug. Cancellation passes through;
+        clean up with `async with` and `finally`, within 5 seconds. To return is an error.
+        """
+
+
+@runtime_checkable
+class Attestor(Protocol):
+    """An optional facet of an adapter: it vouches for the workloads of its platform."""
+
+    async def attest(self, evidence: Evidence) -> Workload:
+        """The workload that this evidence proves. Raises Denied where it proves none, Unavailable
+        where the platform cannot be asked."""

@@ -1,0 +1,1 @@
+"""From the neutral world to what each proxy is meant to have: pure functions, no Envoy."""

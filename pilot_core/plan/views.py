@@ -1,0 +1,114 @@
+"""Views: everything that the builder of one resource sees, and so the resource's cache key.
+
+Rule 1: a builder gets a view and nothing else. The same view makes the same bytes.
+Rule 2: a view holds no more than its resource needs, so that what does not matter changes nothing.
+Rule 3: tuples in a view are in the order in which they are to be built, which never depends on
+hash seeds or on the order of arrival.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TypeAlias
+
+import msgspec
+
+from pilot_core.model import Health, Locality, TlsMode
+
+
+class EndpointView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
+    """One address to balance to. `addresses[0]` may be `unix:///path`, and `port` is 0 then."""
+
+    addresses: tuple[str, ...]
+    port: int
+    health: Health
+    weight: int
+    tls: TlsMode = TlsMode.PLAIN
+
+
+class LocalityView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
+    """The endpoints of one place; priorities count from 0 without gaps."""
+
+    locality: Locality
+    priority: int
+    endpoints: tuple[EndpointView, ...]
+
+
+class EndpointsView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
+    """The load assignment of one cluster (EDS); empty where nothing answers."""
+
+    name: str
+    localities: tuple[LocalityView, ...]
+
+
+class Discovery(enum.StrEnum):
+    """How a cluster finds its endpoints."""
+
+    EDS = "eds"
+    DNS = "dns"
+    """Its endpoints are DNS names, and part of the cluster."""
+    STATIC = "static"
+    """Its endpoints are part of the cluster: the application behind a sidecar."""
+    ORIGINAL_DESTINATION = "original-destination"
+
+
+class ClusterView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
+    """A cluster (CDS). `localities` is empty unless the endpoints are part of it."""
+
+    name: str
+    discovery: Discovery
+    http2: bool = False
+    localities: tuple[LocalityView, ...] = ()
+
+
+class VirtualHostView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
+    """One name (`HOSTNAME:PORT`), the Host headers it answers to, and the cluster behind."""
+
+    name: str
+    domains: tuple[str, ...]
+    cluster: str
+
+
+class RoutesView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
+    """A route configuration (RDS); virtual hosts sorted by name."""
+
+    name: str
+    hosts: tuple[VirtualHostView, ...]
+
+
+class Direction(enum.StrEnum):
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+    GATEWAY = "gateway"
+
+
+class HttpListenerView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
+    """A listener that routes by a route configuration of its own name space (RDS)."""
+
+    name: str
+    address: str
+    port: int
+    routes: str
+    direction: Direction
+
+
+class ForwardListenerView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
+    """A listener that hands everything to one cluster, as HTTP or as bytes."""
+
+    name: str
+    address: str
+    port: int
+    cluster: str
+    http: bool
+    direction: Direction
+
+
+class ApiListenerView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
+    """The listener a gRPC library asks for by its target; it routes all to one cluster."""
+
+    name: str
+    cluster: str
+
+
+ListenerView: TypeAlias = HttpListenerView | ForwardListenerView | ApiListenerView
+View: TypeAlias = ClusterView | EndpointsView | RoutesView | ListenerView

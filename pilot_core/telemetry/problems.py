@@ -1,0 +1,68 @@
+"""The ledger of problems: what is wrong now, each once, however often it happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import msgspec
+
+from pilot_core.clock import Clock
+from pilot_core.model import Problem
+
+Key: TypeAlias = tuple[str, str, str, str]
+"""(code, registry, source, object): the same key is the same problem."""
+
+
+def key(problem: Problem) -> Key:
+    return (problem.code, problem.registry, problem.source, problem.object)
+
+
+class Problems:
+    """Raised by whoever notices, cleared by whoever sees that it is over."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._open: dict[Key, Problem] = {}
+        self._listeners: list[Callable[[], None]] = []
+
+    def raise_(self, problem: Problem) -> None:
+        """Note it: `since` stays that of its first time, `count` rises, the newest text wins."""
+        known = self._open.get(key(problem))
+        since = known.since if known else self._clock.now()
+        count = known.count + 1 if known else 1
+        self._open[key(problem)] = msgspec.structs.replace(problem, since=since, count=count)
+        self._tell()
+
+    def clear(
+        self, code: str, *, registry: str = "", source: str | None = None, object: str | None = None
+    ) -> None:
+        """It is over. Without `source` or `object`, all of that code and registry are."""
+        gone = [
+            k
+            for k in self._open
+            if k[0] == code
+            and k[1] == registry
+            and source in (None, k[2])
+            and object in (None, k[3])
+        ]
+        for k in gone:
+            del self._open[k]
+        if gone:
+            self._tell()
+
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after every change."""
+        self._listeners.append(listener)
+
+    def __iter__(self) -> Iterator[Problem]:
+        """Open problems, sorted by severity, code, registry, source and object."""
+        order = {"error": 0, "warning": 1, "info": 2}
+        return iter(sorted(self._open.values(), key=lambda p: (order[p.severity], key(p))))
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()
