@@ -1,0 +1,377 @@
+"""Layers: sets of resources that many proxies share, each named by a key.
+
+Rule 1: a key is all that a layer depends on besides the world. Equal keys, one layer.
+Rule 2: `watches` names what can change the layer; a change that touches none of it never asks.
+Rule 3: `changes` costs the size of the change, and an endpoint-only change makes views of
+endpoints only (DNS names are part of their cluster, and the one exception).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import ClassVar, TypeAlias
+
+import msgspec
+
+from pilot_core.model import Delta, Locality, Resolution, Service, World
+from pilot_core.plan import addresses, inbound, names, outbound, routes
+from pilot_core.plan.views import (
+    ApiListenerView,
+    ClusterView,
+    Direction,
+    Discovery,
+    ForwardListenerView,
+    HttpListenerView,
+    View,
+)
+
+CLUSTER, ENDPOINTS, LISTENER, ROUTES = "cluster", "endpoints", "listener", "routes"
+ANYTHING_PUBLIC = "*"
+
+
+class Changes(msgspec.Struct, frozen=True, gc=False):
+    """What is to be put into a layer, and which names are to be dropped."""
+
+    put: tuple[View, ...] = ()
+    drop: tuple[str, ...] = ()
+
+
+class _Key(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
+    """Base of all keys: the whole layer is small, and compared as a whole."""
+
+    type: ClassVar[str]
+
+    @property
+    def watches(self) -> frozenset[str]:
+        """The triggers (see `triggers`) that can change this layer; none: it never changes."""
+        return frozenset()
+
+    def views(self, world: World) -> Iterator[View]:
+        """Every view of the layer."""
+        raise TypeError(f"{type(self).__name__} has no views")
+
+    def changes(self, old: World, new: World, delta: Delta) -> Changes:
+        """How the layer of the old world becomes that of the new one."""
+        return difference(tuple(self.views(old)), tuple(self.views(new)))
+
+
+class _ByHostname(_Key, frozen=True):
+    """Base of layers that are made service by service."""
+
+    def views(self, world: World) -> Iterator[View]:
+        for hostname in self.hostnames(world):
+            yield from self.of(world, hostname)
+
+    def changes(self, old: World, new: World, delta: Delta) -> Changes:
+        put: list[View] = []
+        drop: list[str] = []
+        for hostname in sorted(self.touched(new, delta)):
+            change = difference(tuple(self.of(old, hostname)), tuple(self.of(new, hostname)))
+            put.extend(change.put)
+            drop.extend(change.drop)
+        return Changes(tuple(put), tuple(drop))
+
+    def hostnames(self, world: World) -> Iterable[str]:
+        raise TypeError(f"{type(self).__name__} has no hostnames")
+
+    def of(self, world: World, hostname: str) -> Iterable[View]:
+        raise TypeError(f"{type(self).__name__} has no views")
+
+    def touched(self, new: World, delta: Delta) -> Iterable[str]:
+        return delta.services
+
+
+class _Public(_ByHostname, frozen=True):
+    @property
+    def watches(self) -> frozenset[str]:
+        return frozenset((ANYTHING_PUBLIC,))
+
+    def hostnames(self, world: World) -> Iterable[str]:
+        return (found.service.hostname for found in world.public())
+
+    def seen(self, world: World, hostname: str) -> Service | None:
+        service = world.service(hostname)
+        return service if service is not None and service.is_public else None
+
+
+class _Private(_ByHostname, frozen=True):
+    namespace: str
+
+    @property
+    def watches(self) -> frozenset[str]:
+        return frozenset((in_namespace(self.namespace),))
+
+    def hostnames(self, world: World) -> Iterable[str]:
+        return world.private_to(self.namespace)
+
+    def seen(self, world: World, hostname: str) -> Service | None:
+        service = world.service(hostname)
+        if service is None or service.is_public or not service.is_visible_in(self.namespace):
+            return None
+        return service
+
+
+def _clusters_touched(new: World, delta: Delta) -> frozenset[str]:
+    by_name = (h for h in delta.endpoints if _resolution(new, h) is Resolution.DNS)
+    return delta.services | frozenset(by_name)
+
+
+def _resolution(world: World, hostname: str) -> Resolution | None:
+    service = world.service(hostname)
+    return service.resolution if service else None
+
+
+class PublicClusters(_Public, frozen=True):
+    """The clusters of services that everybody sees."""
+
+    type: ClassVar[str] = CLUSTER
+
+    def of(self, world: World, hostname: str) -> Iterable[View]:
+        service = self.seen(world, hostname)
+        return outbound.clusters(world, service) if service else ()
+
+    def touched(self, new: World, delta: Delta) -> Iterable[str]:
+        return _clusters_touched(new, delta)
+
+
+class PrivateClusters(_Private, frozen=True):
+    """The clusters of services that this namespace sees, and not everybody."""
+
+    type: ClassVar[str] = CLUSTER
+
+    def of(self, world: World, hostname: str) -> Iterable[View]:
+        service = self.seen(world, hostname)
+        return outbound.clusters(world, service) if service else ()
+
+    def touched(self, new: World, delta: Delta) -> Iterable[str]:
+        return _clusters_touched(new, delta)
+
+
+class PublicEndpoints(_Public, frozen=True):
+    """The load assignments behind PublicClusters, for proxies at one place."""
+
+    near: Locality
+    type: ClassVar[str] = ENDPOINTS
+
+    def of(self, world: World, hostname: str) -> Iterable[View]:
+        service = self.seen(world, hostname)
+        return outbound.load_assignments(world, service, self.near) if service else ()
+
+    def touched(self, new: World, delta: Delta) -> Iterable[str]:
+        return delta.hostnames
+
+
+class PrivateEndpoints(_Private, frozen=True):
+    """The load assignments behind PrivateClusters, for proxies at one place."""
+
+    near: Locality
+    type: ClassVar[str] = ENDPOINTS
+
+    def of(self, world: World, hostname: str) -> Iterable[View]:
+        service = self.seen(world, hostname)
+        return outbound.load_assignments(world, service, self.near) if service else ()
+
+    def touched(self, new: World, delta: Delta) -> Iterable[str]:
+        return delta.hostnames
+
+
+class ApiListeners(_ByHostname, frozen=True):
+    """What gRPC libraries in this namespace may ask for: `HOST:PORT`, or `HOST` with one port."""
+
+    namespace: str
+    type: ClassVar[str] = LISTENER
+
+    @property
+    def watches(self) -> frozenset[str]:
+        return frozenset((ANYTHING_PUBLIC, in_namespace(self.namespace)))
+
+    def hostnames(self, world: World) -> Iterable[str]:
+        return (h for h in world.services if self._sees(world, h))
+
+    def of(self, world: World, hostname: str) -> Iterable[View]:
+        service = world.service(hostname)
+        if service is None or not service.is_visible_in(self.namespace):
+            return
+        for port in service.ports:
+            cluster = names.outbound_cluster(hostname, port.number)
+            yield ApiListenerView(names.virtual_host(hostname, port.number), cluster)
+        if len(service.ports) == 1:
+            yield ApiListenerView(
+                hostname, names.outbound_cluster(hostname, service.ports[0].number)
+            )
+
+    def _sees(self, world: World, hostname: str) -> bool:
+        service = world.service(hostname)
+        return service is not None and service.is_visible_in(self.namespace)
+
+
+class HttpRoutes(_Key, frozen=True):
+    """The route configuration of the HTTP listener, as one namespace sees it."""
+
+    namespace: str
+    type: ClassVar[str] = ROUTES
+
+    @property
+    def watches(self) -> frozenset[str]:
+        return frozenset((ANYTHING_PUBLIC, in_namespace(self.namespace)))
+
+    def views(self, world: World) -> Iterator[View]:
+        yield routes.for_namespace(world, self.namespace)
+
+    def changes(self, old: World, new: World, delta: Delta) -> Changes:
+        if not any(_routed(old, h) != _routed(new, h) for h in delta.services):
+            return Changes()
+        return Changes((routes.for_namespace(new, self.namespace),))
+
+
+def _routed(world: World, hostname: str) -> object:
+    """All of a service that routes depend on."""
+    service = world.service(hostname)
+    return service and (service.ports, service.namespace, service.visibility)
+
+
+class HttpListener(_Key, frozen=True):
+    """The one listener that routes by Host header."""
+
+    address: str
+    port: int
+    direction: Direction
+    type: ClassVar[str] = LISTENER
+
+    def views(self, world: World) -> Iterator[View]:
+        yield HttpListenerView(
+            names.OUTBOUND_HTTP, self.address, self.port, names.OUTBOUND_HTTP, self.direction
+        )
+
+
+class ExplicitListeners(_Key, frozen=True):
+    """The listeners that a proxy asked for by name: (listen address, `hostname:port`) pairs."""
+
+    namespace: str
+    wanted: tuple[tuple[str, str], ...]
+    type: ClassVar[str] = LISTENER
+
+    @property
+    def watches(self) -> frozenset[str]:
+        return frozenset(named(target.rpartition(":")[0].lower()) for _, target in self.wanted)
+
+    def views(self, world: World) -> Iterator[View]:
+        for listen, target in self.wanted:
+            where = addresses.parse(listen)
+            hostname, _, number = target.lower().rpartition(":")
+            service = self._find(world, hostname)
+            port = service.port(int(number)) if service and number.isdecimal() else None
+            if where is None or service is None or port is None:
+                continue
+            yield ForwardListenerView(
+                name=names.listener("outbound", *where),
+                address=where[0],
+                port=where[1],
+                cluster=names.outbound_cluster(service.hostname, port.number),
+                http=port.protocol.is_http,
+                direction=Direction.OUTBOUND,
+            )
+
+    def _find(self, world: World, hostname: str) -> Service | None:
+        exact = world.service(hostname)
+        if exact is not None:
+            return exact if exact.is_visible_in(self.namespace) else None
+        own = [h for h in world.hostnames_in(self.namespace) if names.short_name(h) == hostname]
+        service = world.service(own[0]) if len(own) == 1 else None
+        return service if service and service.is_visible_in(self.namespace) else None
+
+
+class InboundListeners(_Key, frozen=True):
+    """The listeners of one sidecar's own endpoints."""
+
+    stand: inbound.Stand
+    type: ClassVar[str] = LISTENER
+
+    @property
+    def watches(self) -> frozenset[str]:
+        return frozenset(at_address(a) for a in self.stand.addresses)
+
+    def views(self, world: World) -> Iterator[View]:
+        yield from inbound.listeners(world, self.stand)
+
+
+class InboundClusters(_Key, frozen=True):
+    """The clusters behind InboundListeners."""
+
+    stand: inbound.Stand
+    type: ClassVar[str] = CLUSTER
+
+    @property
+    def watches(self) -> frozenset[str]:
+        return frozenset(at_address(a) for a in self.stand.addresses)
+
+    def views(self, world: World) -> Iterator[View]:
+        yield from inbound.clusters(world, self.stand)
+
+
+class BuiltinClusters(_Key, frozen=True):
+    """The clusters that every Envoy has, whatever the world: nowhere, and wherever it was going."""
+
+    type: ClassVar[str] = CLUSTER
+
+    def views(self, world: World) -> Iterator[View]:
+        yield ClusterView(names.BLACK_HOLE, Discovery.STATIC)
+        yield ClusterView(names.PASSTHROUGH, Discovery.ORIGINAL_DESTINATION)
+
+
+LayerKey: TypeAlias = (
+    PublicClusters
+    | PrivateClusters
+    | PublicEndpoints
+    | PrivateEndpoints
+    | ApiListeners
+    | HttpRoutes
+    | HttpListener
+    | ExplicitListeners
+    | InboundListeners
+    | InboundClusters
+    | BuiltinClusters
+)
+
+
+def in_namespace(namespace: str) -> str:
+    """The trigger of services that this namespace sees, and not everybody."""
+    return f"namespace/{namespace}"
+
+
+def named(hostname: str) -> str:
+    """The trigger of services with this hostname, or this first label."""
+    return f"host/{hostname}"
+
+
+def at_address(address: str) -> str:
+    """The trigger of whatever is at this address."""
+    return f"address/{address}"
+
+
+def triggers(old: World, new: World, delta: Delta) -> frozenset[str]:
+    """What a change touches, in the words that `watches` uses."""
+    touched = {at_address(address) for address in delta.addresses}
+    for hostname in delta.hostnames:
+        touched.add(named(hostname))
+        touched.add(named(names.short_name(hostname) or hostname))
+        for world in (old, new):
+            service = world.service(hostname)
+            if service is not None:
+                touched.update(
+                    ANYTHING_PUBLIC if who == "*" else in_namespace(who)
+                    for who in service.audience()
+                )
+    return frozenset(touched)
+
+
+def difference(old: tuple[View, ...], new: tuple[View, ...]) -> Changes:
+    """The views that are new or different, and the names that are gone."""
+    if old == new:
+        return Changes()
+    before = {view.name: view for view in old}
+    after = {view.name for view in new}
+    return Changes(
+        put=tuple(view for view in new if before.get(view.name) != view),
+        drop=tuple(name for name in before if name not in after),
+    )

@@ -1,0 +1,36 @@
+"""Names that tools and people depend on: clusters, virtual hosts, listeners, routes."""
+
+from __future__ import annotations
+
+BLACK_HOLE = "BlackHoleCluster"
+PASSTHROUGH = "PassthroughCluster"
+OUTBOUND_HTTP = "outbound-http"
+"""The HTTP listener's name, and that of its route configuration."""
+
+
+def outbound_cluster(hostname: str, port: int, subset: str = "") -> str:
+    return f"outbound|{port}|{subset}|{hostname}"
+
+
+def inbound_cluster(port: int) -> str:
+    return f"inbound|{port}||"
+
+
+def hostname_of_cluster(name: str) -> str:
+    """The hostname in a cluster's name; empty where there is none."""
+    parts = name.split("|")
+    return parts[3] if len(parts) == 4 else ""
+
+
+def virtual_host(hostname: str, port: int) -> str:
+    return f"{hostname}:{port}"
+
+
+def listener(direction: str, address: str, port: int) -> str:
+    return f"{direction}_{address}_{port}"
+
+
+def short_name(hostname: str) -> str:
+    """The first label of a hostname that has more than one; else, and for wildcards, empty."""
+    first, dot, _ = hostname.partition(".")
+    return first if dot and first != "*" else ""

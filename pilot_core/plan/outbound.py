@@ -1,0 +1,124 @@
+"""What callers need for one service: its clusters, load assignments and virtual hosts."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+
+from pilot_core.model import (
+    NO_LOCALITY,
+    Endpoint,
+    Locality,
+    Port,
+    Resolution,
+    Service,
+    World,
+)
+from pilot_core.plan import addresses, names
+from pilot_core.plan.views import (
+    ClusterView,
+    Discovery,
+    EndpointsView,
+    EndpointView,
+    LocalityView,
+    VirtualHostView,
+)
+
+_DISCOVERY = {
+    Resolution.STATIC: Discovery.EDS,
+    Resolution.DNS: Discovery.DNS,
+    Resolution.PASSTHROUGH: Discovery.ORIGINAL_DESTINATION,
+}
+
+
+def clusters(world: World, service: Service) -> tuple[ClusterView, ...]:
+    """One cluster per port; the endpoints are part of it only where they are DNS names."""
+    return tuple(
+        ClusterView(
+            name=names.outbound_cluster(service.hostname, port.number),
+            discovery=_DISCOVERY[service.resolution],
+            http2=port.protocol.is_http2,
+            localities=_inside(world, service, port),
+        )
+        for port in service.ports
+    )
+
+
+def _inside(world: World, service: Service, port: Port) -> tuple[LocalityView, ...]:
+    if service.resolution is not Resolution.DNS:
+        return ()
+    return localities(world.endpoints_of(service.hostname), service, port, NO_LOCALITY)
+
+
+def load_assignments(world: World, service: Service, near: Locality) -> tuple[EndpointsView, ...]:
+    """One load assignment per port of a static service, for proxies at `near`."""
+    if service.resolution is not Resolution.STATIC:
+        return ()
+    found = tuple(world.endpoints_of(service.hostname))
+    return tuple(
+        EndpointsView(
+            names.outbound_cluster(service.hostname, port.number),
+            localities(found, service, port, near),
+        )
+        for port in service.ports
+    )
+
+
+def localities(
+    endpoints: Iterable[Endpoint], service: Service, port: Port, near: Locality
+) -> tuple[LocalityView, ...]:
+    """The endpoints that can serve the port, by place, the nearest first.
+
+    An address that several registries name is taken from the first of them. An endpoint of weight
+    0 takes no traffic, so it is not there.
+    """
+    places: dict[Locality, dict[tuple[str, int], EndpointView]] = {}
+    taken: set[tuple[str, int]] = set()
+    for endpoint in endpoints:
+        view = _endpoint(endpoint, service, port)
+        if view is None or (where := (view.addresses[0], view.port)) in taken:
+            continue
+        taken.add(where)
+        places.setdefault(endpoint.locality, {})[where] = view
+    ranks = {place: near.distance(place) if near.region else 0 for place in places}
+    priorities = {rank: priority for priority, rank in enumerate(sorted(set(ranks.values())))}
+    return tuple(
+        LocalityView(
+            locality=place,
+            priority=priorities[ranks[place]],
+            endpoints=tuple(view for _, view in sorted(places[place].items())),
+        )
+        for place in sorted(places, key=lambda place: (ranks[place], place))
+    )
+
+
+def _endpoint(endpoint: Endpoint, service: Service, port: Port) -> EndpointView | None:
+    if endpoint.weight == 0:
+        return None
+    number = 0 if endpoint.is_unix else endpoint.number(port)
+    if number is None:
+        return None
+    usable = tuple(a for a in endpoint.addresses if addresses.can_serve(a, service.resolution))
+    if not usable:
+        return None
+    return EndpointView(usable, number, endpoint.health, endpoint.weight, endpoint.tls)
+
+
+@functools.lru_cache(maxsize=65536)
+def virtual_hosts(service: Service) -> tuple[VirtualHostView, ...]:
+    """One virtual host per HTTP port, with the names that every namespace may use.
+
+    The bare hostname goes to port 80 where that speaks HTTP, else to the first port that does.
+    """
+    ports = [port for port in service.ports if port.protocol.is_http]
+    default = next((p for p in ports if p.number == 80), ports[0] if ports else None)
+    return tuple(_virtual_host(service.hostname, port, port is default) for port in ports)
+
+
+def _virtual_host(hostname: str, port: Port, is_default: bool) -> VirtualHostView:
+    name = names.virtual_host(hostname, port.number)
+    return VirtualHostView(
+        name=name,
+        domains=(hostname, name) if is_default else (name,),
+        cluster=names.outbound_cluster(hostname, port.number),
+    )

@@ -1,0 +1,63 @@
+"""Which layers make up what one proxy is to have."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pilot_core.model import Locality, Proxy, ProxyKind
+from pilot_core.plan import addresses, layers
+from pilot_core.plan.inbound import Stand
+from pilot_core.plan.layers import LayerKey
+from pilot_core.plan.views import Direction
+
+_SIDECAR_HTTP = ("127.0.0.1", 15001)
+_GATEWAY_HTTP = ("0.0.0.0", 8080)
+
+
+class ProxyPlan(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
+    """The layers of each type. Proxies with equal plans share everything."""
+
+    clusters: tuple[LayerKey, ...]
+    endpoints: tuple[LayerKey, ...]
+    listeners: tuple[LayerKey, ...]
+    routes: tuple[LayerKey, ...]
+
+    @property
+    def keys(self) -> tuple[LayerKey, ...]:
+        return self.clusters + self.endpoints + self.listeners + self.routes
+
+
+def plan(proxy: Proxy) -> ProxyPlan:
+    """What a proxy is to have, by what it says of itself."""
+    namespace, near = proxy.namespace, proxy.locality
+    clusters: tuple[LayerKey, ...] = (
+        layers.PublicClusters(),
+        layers.PrivateClusters(namespace),
+    )
+    endpoints = (
+        layers.PublicEndpoints(_place(near)),
+        layers.PrivateEndpoints(namespace, _place(near)),
+    )
+    if proxy.kind is ProxyKind.GRPC:
+        return ProxyPlan(clusters, endpoints, (layers.ApiListeners(namespace),), ())
+    clusters += (layers.BuiltinClusters(),)
+    listeners: tuple[LayerKey, ...] = (_http_listener(proxy),)
+    if proxy.outbound:
+        listeners += (layers.ExplicitListeners(namespace, proxy.outbound),)
+    if proxy.kind is ProxyKind.SIDECAR and proxy.addresses:
+        stand = Stand(proxy.addresses, namespace, proxy.inbound)
+        clusters += (layers.InboundClusters(stand),)
+        listeners += (layers.InboundListeners(stand),)
+    return ProxyPlan(clusters, endpoints, listeners, (layers.HttpRoutes(namespace),))
+
+
+def _place(locality: Locality) -> Locality:
+    """Without a region nothing is near or far, whatever the rest says."""
+    return locality if locality.region else Locality()
+
+
+def _http_listener(proxy: Proxy) -> layers.HttpListener:
+    stated = addresses.parse(proxy.http_listener)
+    if proxy.kind is ProxyKind.ROUTER:
+        return layers.HttpListener(*(stated or _GATEWAY_HTTP), Direction.GATEWAY)
+    return layers.HttpListener(*(stated or _SIDECAR_HTTP), Direction.OUTBOUND)

@@ -1,0 +1,72 @@
+"""Load assignments (EDS)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pilot_core.model import Health
+from pilot_core.model.endpoint import UNIX
+from pilot_core.plan.views import EndpointsView, EndpointView, LocalityView
+from pilot_xds.protos import ClusterLoadAssignment
+
+_HEALTH = {
+    Health.HEALTHY: 1,
+    Health.UNHEALTHY: 2,
+    Health.DRAINING: 3,
+    Health.DEGRADED: 5,
+}
+"""envoy.config.core.v3.HealthStatus"""
+
+
+def build(view: EndpointsView) -> bytes:
+    return assignment(view.name, view.localities).SerializeToString(deterministic=True)
+
+
+def assignment(name: str, localities: tuple[LocalityView, ...]) -> ClusterLoadAssignment:
+    """The message, for EDS or inside a cluster."""
+    made = ClusterLoadAssignment(cluster_name=name)
+    for locality in localities:
+        _add_locality(made.endpoints.add(), locality)
+    return made
+
+
+def _add_locality(made: Any, view: LocalityView) -> None:
+    place = view.locality
+    if place.region:
+        made.locality.region, made.locality.zone = place.region, place.zone
+        made.locality.sub_zone = place.subzone
+    if view.priority:
+        made.priority = view.priority
+    # The sum may not pass 2^32 - 1, or Envoy refuses the whole assignment.
+    total = sum(endpoint.weight for endpoint in view.endpoints)
+    scale = max(1, -(-total // _WEIGHT_LIMIT))
+    made.load_balancing_weight.value = sum(_weight(e, scale) for e in view.endpoints)
+    for endpoint in view.endpoints:
+        _add_endpoint(made.lb_endpoints.add(), endpoint, scale)
+
+
+_WEIGHT_LIMIT = 2**32 - 1 - 2**16
+"""Room for the rounding up of 65,536 endpoints."""
+
+
+def _weight(view: EndpointView, scale: int) -> int:
+    return max(1, view.weight // scale)
+
+
+def _add_endpoint(made: Any, view: EndpointView, scale: int) -> None:
+    _set_address(made.endpoint.address, view.addresses[0], view.port)
+    for other in view.addresses[1:]:
+        _set_address(made.endpoint.additional_addresses.add().address, other, view.port)
+    if view.health is not Health.HEALTHY:
+        made.health_status = _HEALTH[view.health]
+    weight = _weight(view, scale)
+    if weight != 1:
+        made.load_balancing_weight.value = weight
+
+
+def _set_address(made: Any, address: str, port: int) -> None:
+    if address.startswith(UNIX):
+        made.pipe.path = address.removeprefix(UNIX)
+        return
+    made.socket_address.address = address
+    made.socket_address.port_value = port

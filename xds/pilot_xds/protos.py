@@ -1,0 +1,85 @@
+"""Envoy's API: message classes from one descriptor set, in a descriptor pool of our own.
+
+The only module that touches the set. A private pool, because the default one is shared with every
+other package of the process, and packages that bring Envoy's generated code overwrite each other's
+files (docs/decisions/0004). Classes are made when they are first asked for:
+
+    from pilot_xds.protos import Cluster
+"""
+
+from __future__ import annotations
+
+import zlib
+from importlib import resources
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import Message
+
+_CONFIG = "envoy.config."
+_HTTP = "envoy.extensions.filters.http."
+_NETWORK = "envoy.extensions.filters.network."
+
+NAMES = {
+    "AdsDummy": "envoy.service.discovery.v3.AdsDummy",
+    "AnyMessage": "google.protobuf.Any",
+    "ApiListener": f"{_CONFIG}listener.v3.ApiListener",
+    "Bootstrap": f"{_CONFIG}bootstrap.v3.Bootstrap",
+    "ClientConfig": "envoy.service.status.v3.ClientConfig",
+    "ClientStatusRequest": "envoy.service.status.v3.ClientStatusRequest",
+    "ClientStatusResponse": "envoy.service.status.v3.ClientStatusResponse",
+    "Cluster": f"{_CONFIG}cluster.v3.Cluster",
+    "ClusterLoadAssignment": f"{_CONFIG}endpoint.v3.ClusterLoadAssignment",
+    "DeltaDiscoveryRequest": "envoy.service.discovery.v3.DeltaDiscoveryRequest",
+    "DeltaDiscoveryResponse": "envoy.service.discovery.v3.DeltaDiscoveryResponse",
+    "DiscoveryRequest": "envoy.service.discovery.v3.DiscoveryRequest",
+    "DiscoveryResponse": "envoy.service.discovery.v3.DiscoveryResponse",
+    "HttpConnectionManager": f"{_NETWORK}http_connection_manager.v3.HttpConnectionManager",
+    "HttpProtocolOptions": "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+    "LbEndpoint": f"{_CONFIG}endpoint.v3.LbEndpoint",
+    "Listener": f"{_CONFIG}listener.v3.Listener",
+    "LocalityLbEndpoints": f"{_CONFIG}endpoint.v3.LocalityLbEndpoints",
+    "Node": f"{_CONFIG}core.v3.Node",
+    "Resource": "envoy.service.discovery.v3.Resource",
+    "Route": f"{_CONFIG}route.v3.Route",
+    "RouteConfiguration": f"{_CONFIG}route.v3.RouteConfiguration",
+    "Router": f"{_HTTP}router.v3.Router",
+    "StructMessage": "google.protobuf.Struct",
+    "TcpProxy": f"{_NETWORK}tcp_proxy.v3.TcpProxy",
+    "VirtualHost": f"{_CONFIG}route.v3.VirtualHost",
+}
+"""The messages by name; any other of the API comes from `message("full.name")`."""
+
+
+def _pool() -> descriptor_pool.DescriptorPool:
+    packed = resources.files(__package__).joinpath("envoy_api.bin").read_bytes()
+    files = descriptor_pb2.FileDescriptorSet.FromString(zlib.decompress(packed)).file
+    pool = descriptor_pool.DescriptorPool()
+    for file in files:
+        pool.AddSerializedFile(file.SerializeToString())  # type: ignore[no-untyped-call]
+        # types-protobuf leaves this method without annotations.
+    return pool
+
+
+POOL = _pool()
+
+
+def message(full_name: str) -> type[Message]:
+    """The class of any message of the API. Raises KeyError where the API has none of that name."""
+    return message_factory.GetMessageClass(POOL.FindMessageTypeByName(full_name))
+
+
+def pack(packed: Message) -> Any:
+    """The message as a `google.protobuf.Any`, deterministically serialized."""
+    any_message: Any = message("google.protobuf.Any")()
+    any_message.Pack(packed, deterministic=True)
+    return any_message
+
+
+def __getattr__(name: str) -> type[Message]:
+    try:
+        made = message(NAMES[name])
+    except KeyError:
+        raise AttributeError(f"module {__name__} has no message {name}") from None
+    globals()[name] = made
+    return made
