@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Literal
+from typing import ClassVar
 
 import msgspec
 
@@ -99,10 +99,12 @@ class Endpoint(msgspec.Struct, frozen=True, gc=False, cache_hash=True, kw_only=T
         return next((number for name, number in self.ports if name == port.name), None)
 
 
-class Endpoints(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Endpoints(
+    msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="endpoints", tag_field="kind"
+):
     """What one source of one registry says about the endpoints of one hostname."""
 
-    kind: Literal["endpoints"] = "endpoints"
+    kind: ClassVar[str] = "endpoints"
     hostname: str
     endpoints: tuple[Endpoint, ...] = ()
     origin: Origin = NOWHERE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Literal
+from typing import ClassVar
 
 import msgspec
 
@@ -33,7 +33,15 @@ class Port(msgspec.Struct, frozen=True, gc=False):
     protocol: Protocol = Protocol.TCP
 
 
-class Service(msgspec.Struct, frozen=True, gc=False, cache_hash=True, kw_only=True):
+class Service(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    cache_hash=True,
+    kw_only=True,
+    tag="service",
+    tag_field="kind",
+):
     """What one registry says of one hostname.
 
     `hostname` is lower case and unique in the world: several registries that hold the same one
@@ -42,7 +50,7 @@ class Service(msgspec.Struct, frozen=True, gc=False, cache_hash=True, kw_only=Tr
     the service. `identities` are the SPIFFE ids that its endpoints may present, besides their own.
     """
 
-    kind: Literal["service"] = "service"
+    kind: ClassVar[str] = "service"
     hostname: str
     namespace: str = "default"
     ports: tuple[Port, ...] = ()

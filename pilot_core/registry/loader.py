@@ -1,0 +1,129 @@
+"""Finding adapter plugins by their entry point: strictly, each failure with its cure.
+
+stevedore loads; what it lets pass in silence (a missing plugin, a broken one, two of one name) is
+an error here that names the distribution.
+"""
+
+from __future__ import annotations
+
+import difflib
+import enum
+import importlib.metadata
+import inspect
+
+import msgspec
+from stevedore import NamedExtensionManager
+
+from pilot_core.adapter import API, ENTRY_POINTS, Adapter, Config
+from pilot_core.errors import PluginError
+
+
+class PluginState(enum.StrEnum):
+    READY = "ready"
+    BROKEN = "broken"
+    INCOMPATIBLE = "incompatible"
+
+
+class Plugin(msgspec.Struct, frozen=True, gc=False):
+    """One line of `pilot-core adapters`."""
+
+    name: str
+    distribution: str
+    version: str
+    contract: int | None
+    state: PluginState
+    error: str | None
+
+
+class _Incompatible(PluginError):
+    """The plugin is sound, and of another contract."""
+
+
+def load(kind: str) -> type[Adapter]:
+    """The adapter class behind a kind. Raises PluginError."""
+    found = _entry_points().get(kind, [])
+    if not found:
+        raise PluginError(_missing(kind))
+    if len(found) > 1:
+        names = " and ".join(sorted(_distribution(entry) for entry in found))
+        raise PluginError(f'adapter "{kind}" is claimed by {names}: uninstall one of them')
+    return _checked(kind, found[0])
+
+
+def installed() -> tuple[Plugin, ...]:
+    """Every adapter plugin there is, whatever its state, sorted by name."""
+    return tuple(
+        _describe(kind, entry)
+        for kind, entries in sorted(_entry_points().items())
+        for entry in sorted(entries, key=_distribution)
+    )
+
+
+def _describe(kind: str, entry: importlib.metadata.EntryPoint) -> Plugin:
+    contract, state, error = None, PluginState.READY, None
+    try:
+        contract = load(kind).api
+    except _Incompatible as problem:
+        state, error = PluginState.INCOMPATIBLE, str(problem)
+    except PluginError as problem:
+        state, error = PluginState.BROKEN, str(problem)
+    version = entry.dist.version if entry.dist else ""
+    return Plugin(kind, _distribution(entry), version, contract, state, error)
+
+
+def _entry_points() -> dict[str, list[importlib.metadata.EntryPoint]]:
+    # Asked of importlib.metadata, because stevedore forgets which distribution a plugin is from.
+    # An editable install may be listed twice, which is no conflict.
+    found: dict[str, dict[tuple[str, str], importlib.metadata.EntryPoint]] = {}
+    for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        found.setdefault(entry.name, {})[_distribution(entry), entry.value] = entry
+    return {name: list(entries.values()) for name, entries in found.items()}
+
+
+def _distribution(entry: importlib.metadata.EntryPoint) -> str:
+    return entry.dist.name if entry.dist else entry.value
+
+
+def _missing(kind: str) -> str:
+    names = sorted(_entry_points())
+    near = difflib.get_close_matches(kind, names, 1)
+    hint = f'did you mean "{near[0]}"?' if near else f"try: pip install pilot-adapter-{kind}"
+    return f'no adapter "{kind}" (installed: {", ".join(names) or "none"}); {hint}'
+
+
+def _checked(kind: str, entry: importlib.metadata.EntryPoint) -> type[Adapter]:
+    where = _distribution(entry)
+    adapter = _import(kind, where)
+    if not inspect.isclass(adapter) or not issubclass(adapter, Adapter):
+        raise PluginError(f'adapter "{kind}" of {where} is {entry.value}, which is no Adapter')
+    if adapter.api != API:
+        older = "upgrade pilot-core" if adapter.api > API else f"upgrade {where}"
+        raise _Incompatible(
+            f'adapter "{kind}" of {where} speaks contract {adapter.api}, '
+            f"this pilot-core speaks {API}: {older}"
+        )
+    if not issubclass(adapter.Config, Config):
+        raise PluginError(
+            f'adapter "{kind}" of {where}: its Config is no pilot_core.adapter.Config'
+        )
+    if inspect.isabstract(adapter):
+        raise PluginError(f'adapter "{kind}" of {where} does not say how to run')
+    return adapter
+
+
+def _import(kind: str, where: str) -> type[Adapter]:
+    failures: list[BaseException] = []
+    manager: NamedExtensionManager[type[Adapter]] = NamedExtensionManager(
+        ENTRY_POINTS,
+        [kind],
+        on_load_failure_callback=lambda _manager, _entry, error: failures.append(error),
+        warn_on_missing_entrypoint=False,
+    )
+    if failures or kind not in manager.names():
+        reason = failures[0] if failures else "it vanished while it was loaded"
+        raise PluginError(
+            f'adapter "{kind}" of {where} cannot be loaded: {type(reason).__name__}: {reason}; '
+            f"try: pip install --force-reinstall {where}"
+        )
+    plugin: type[Adapter] = manager[kind].plugin
+    return plugin
