@@ -113,7 +113,7 @@ def _checked(kind: str, entry: importlib.metadata.EntryPoint) -> type[Adapter]:
 
 def _import(kind: str, where: str) -> type[Adapter]:
     failures: list[BaseException] = []
-    manager: NamedExtensionManager[type[Adapter]] = NamedExtensionManager(
+    manager: NamedExtensionManager[Adapter] = NamedExtensionManager(
         ENTRY_POINTS,
         [kind],
         on_load_failure_callback=lambda _manager, _entry, error: failures.append(error),
