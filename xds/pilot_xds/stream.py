@@ -89,6 +89,16 @@ class Stream:
                 return response
         return self._remove(self._target, now)
 
+    def has_work(self) -> bool:
+        """Would `next` have something to say? May be wrong in saying yes, never in saying no."""
+        target = self._target
+        if self._unknown:
+            return True
+        return target is not None and any(
+            sub.leaving or sub.resume is not None or self._is_due(sub, target.layers(type))
+            for type, sub in self.types.items()
+        )
+
     def status(self, type: ResourceType, now: float) -> TypeStatus | None:
         """How far the client is with a type; None where it has not asked for it."""
         sub, target = self.types.get(type), self._target
