@@ -1,0 +1,134 @@
+"""The bootstrap of an Envoy: who it is, and where its configuration comes from.
+
+A plain dictionary in protobuf's JSON form, so that printing one needs no protobuf at all.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from pilot_xds.proxy_options import ProxyOptions
+
+XDS_CLUSTER = "xds-grpc"
+_HTTP2 = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_STATS = (
+    "cluster_manager.",
+    "control_plane.",
+    "listener_manager.",
+    "server.",
+    "http.",
+    "tcp.",
+    "listener.",
+    f"cluster.{XDS_CLUSTER}.",
+)
+_CLUSTER_STATS = (
+    "membership_",
+    "upstream_cx_active",
+    "upstream_cx_connect_fail",
+    "upstream_cx_total",
+    "upstream_rq_active",
+    "upstream_rq_completed",
+    "upstream_rq_pending_overflow",
+    "upstream_rq_retry",
+    "upstream_rq_timeout",
+    "upstream_rq_total",
+    "upstream_rq_xx",
+    "update_rejected",
+)
+_MAX_CONNECTIONS = 50_000
+
+
+def bootstrap(options: ProxyOptions) -> dict[str, Any]:
+    """The whole of it, in the form of envoy.config.bootstrap.v3.Bootstrap."""
+    return {
+        "node": node(options),
+        "admin": {"address": _socket(options.admin)},
+        "dynamic_resources": _dynamic(options),
+        "static_resources": {"clusters": [_xds_cluster(options.xds)]},
+        "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": _stats()}}},
+        "layered_runtime": {
+            "layers": [
+                {
+                    "name": "static",
+                    "static_layer": {
+                        "overload.global_downstream_max_connections": _MAX_CONNECTIONS
+                    },
+                }
+            ]
+        },
+    }
+
+
+def node(options: ProxyOptions) -> dict[str, Any]:
+    """The node that the control plane is shown."""
+    place = options.locality
+    said: dict[str, Any] = {
+        "id": options.node_id,
+        "cluster": f"{options.workload}.{options.namespace}",
+        "metadata": options.metadata(),
+    }
+    if place.region:
+        parts = {"region": place.region, "zone": place.zone, "sub_zone": place.subzone}
+        said["locality"] = {key: value for key, value in parts.items() if value}
+    return said
+
+
+def _dynamic(options: ProxyOptions) -> dict[str, Any]:
+    ads = {"ads": {}, "resource_api_version": "V3"}
+    return {
+        "ads_config": {
+            "api_type": "GRPC" if options.is_sotw else "DELTA_GRPC",
+            "transport_api_version": "V3",
+            "set_node_on_first_message_only": True,
+            "grpc_services": [{"envoy_grpc": {"cluster_name": XDS_CLUSTER}}],
+        },
+        "cds_config": ads,
+        "lds_config": ads,
+    }
+
+
+def _xds_cluster(xds: str) -> dict[str, Any]:
+    host = xds.rpartition(":")[0].strip("[]")
+    return {
+        "name": XDS_CLUSTER,
+        "type": "STATIC" if _is_ip(host) else "STRICT_DNS",
+        "connect_timeout": "5s",
+        "typed_extension_protocol_options": {
+            _HTTP2: {
+                "@type": f"type.googleapis.com/{_HTTP2}",
+                "explicit_http_config": {
+                    # A control plane that is gone without a word is noticed, and looked for anew.
+                    "http2_protocol_options": {
+                        "connection_keepalive": {"interval": "30s", "timeout": "10s"}
+                    }
+                },
+            }
+        },
+        "load_assignment": {
+            "cluster_name": XDS_CLUSTER,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _socket(xds)}}]}],
+        },
+    }
+
+
+def _socket(text: str) -> dict[str, Any]:
+    host, _, port = text.rpartition(":")
+    return {"socket_address": {"address": host.strip("[]"), "port_value": int(port)}}
+
+
+def _stats() -> list[dict[str, Any]]:
+    """A cluster's full statistics are half of the memory that it takes in Envoy."""
+    few = "|".join(_CLUSTER_STATS)
+    return [
+        *({"prefix": prefix} for prefix in _STATS),
+        {"safe_regex": {"regex": rf"cluster\..*\.({few}).*"}},
+    ]
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

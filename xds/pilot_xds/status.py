@@ -1,0 +1,122 @@
+"""What the fleet looks like from outside: who is connected, and how far each one is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pilot_core.clock import Clock
+from pilot_core.model import World
+from pilot_xds import rendering
+from pilot_xds.connection import Connection
+from pilot_xds.fleet import Fleet
+from pilot_xds.types import ResourceType
+
+SHOWN = (
+    ResourceType.CLUSTER,
+    ResourceType.LISTENER,
+    ResourceType.ENDPOINTS,
+    ResourceType.ROUTES,
+    ResourceType.SECRET,
+)
+
+
+class TypeState(msgspec.Struct, frozen=True, gc=False):
+    """How far a proxy is with one type; `since` is seconds since the epoch."""
+
+    state: str
+    version: str | None
+    acked: str | None
+    error: str | None
+    since: float
+
+
+class ProxyState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One connected proxy; a type that it has not asked for is None."""
+
+    id: str
+    namespace: str
+    workload: str | None
+    address: str | None
+    mode: str
+    platform: str | None
+    version: str | None
+    connected_since: float
+    variant: str
+    types: dict[str, TypeState | None]
+
+
+def proxies(fleet: Fleet, clock: Clock) -> list[ProxyState]:
+    """Everybody who is connected, by id."""
+    ordered = sorted(fleet.connections, key=lambda c: (_id(c), c.connected_since))
+    return [_state(connection, fleet.world, clock) for connection in ordered]
+
+
+def find(fleet: Fleet, proxy_id: str) -> Connection | None:
+    """The newest connection of the proxy with this id, or with this workload's name if it is the
+    only one of that name."""
+    exact = [c for c in fleet.connections if _id(c) == proxy_id]
+    if exact:
+        return max(exact, key=lambda c: c.connected_since)
+    named = [c for c in fleet.connections if proxy_id in _nicknames(c)]
+    return named[0] if len(named) == 1 else None
+
+
+def config(connection: Connection, kinds: list[str]) -> dict[str, list[Any]]:
+    """What the server holds for a proxy: resources by kind, in protobuf's JSON form."""
+    if connection.cohort is None:
+        return {kind: [] for kind in kinds}
+    return rendering.of_snapshot(connection.cohort.snapshot, kinds)
+
+
+def _id(connection: Connection) -> str:
+    return connection.proxy.id if connection.proxy else ""
+
+
+def _nicknames(connection: Connection) -> tuple[str, ...]:
+    proxy = connection.proxy
+    if proxy is None or not proxy.workload:
+        return ()
+    return (proxy.workload, f"{proxy.workload}.{proxy.namespace}")
+
+
+def _state(connection: Connection, world: World, clock: Clock) -> ProxyState:
+    proxy = connection.proxy
+    assert proxy is not None
+    address = proxy.addresses[0] if proxy.addresses else None
+    return ProxyState(
+        id=proxy.id,
+        namespace=proxy.namespace,
+        workload=proxy.workload or None,
+        address=address,
+        mode=proxy.mode,
+        platform=_platform(world, address),
+        version=proxy.version or None,
+        connected_since=connection.connected_since,
+        variant=connection.stream.variant,
+        types={kind.short: _type(connection, kind, clock) for kind in SHOWN},
+    )
+
+
+def _platform(world: World, address: str | None) -> str | None:
+    """The registry that knows the workload at this address."""
+    for hostname in world.hostnames_at(address or ""):
+        for shard in world.endpoints.get(hostname) or ():
+            if any(address in endpoint.addresses for endpoint in shard.endpoints):
+                return shard.registry
+    return None
+
+
+def _type(connection: Connection, kind: ResourceType, clock: Clock) -> TypeState | None:
+    now = clock.monotonic()
+    status = connection.stream.status(kind, now)
+    if status is None:
+        return None
+    return TypeState(
+        state=status.state,
+        version=status.version or None,
+        acked=status.acked or None,
+        error=status.error or None,
+        since=clock.now() - (now - status.since),
+    )
