@@ -39,9 +39,15 @@ class Protocol(enum.StrEnum):
     def is_datagram(self) -> bool:
         return self is Protocol.UDP
 
+    @property
+    def is_carried_as_tcp(self) -> bool:
+        """The data plane does not look into it, though it is more than a stream of bytes."""
+        return self not in _HTTP and self not in _BYTES
+
 
 _HTTP = frozenset({Protocol.HTTP, Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_WEB})
 _HTTP2 = frozenset({Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_WEB})
+_BYTES = frozenset({Protocol.TCP, Protocol.TLS, Protocol.HTTPS})
 
 _BY_PREFIX = {
     "http": Protocol.HTTP,

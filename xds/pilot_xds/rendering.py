@@ -9,6 +9,7 @@ from google.protobuf import json_format
 
 from pilot_core.model import Proxy, World
 from pilot_core.plan import proxies
+from pilot_core.plan.layers import LayerKey
 from pilot_xds.build import resource
 from pilot_xds.protos import POOL, AnyMessage
 from pilot_xds.resource import Resource
@@ -55,5 +56,5 @@ def translate(world: World, proxy: Proxy) -> dict[str, list[Any]]:
     }
 
 
-def _resources(world: World, keys: Iterable[proxies.LayerKey]) -> list[Resource]:
+def _resources(world: World, keys: Iterable[LayerKey]) -> list[Resource]:
     return [resource(view) for key in keys for view in key.views(world)]

@@ -50,7 +50,7 @@ class ProxyState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 def proxies(fleet: Fleet, clock: Clock) -> list[ProxyState]:
     """Everybody who is connected, by id."""
     ordered = sorted(fleet.connections, key=lambda c: (_id(c), c.connected_since))
-    return [_state(connection, fleet.world, clock) for connection in ordered]
+    return [state(connection, fleet.world, clock) for connection in ordered]
 
 
 def find(fleet: Fleet, proxy_id: str) -> Connection | None:
@@ -81,7 +81,8 @@ def _nicknames(connection: Connection) -> tuple[str, ...]:
     return (proxy.workload, f"{proxy.workload}.{proxy.namespace}")
 
 
-def _state(connection: Connection, world: World, clock: Clock) -> ProxyState:
+def state(connection: Connection, world: World, clock: Clock) -> ProxyState:
+    """One of them, now."""
     proxy = connection.proxy
     assert proxy is not None
     address = proxy.addresses[0] if proxy.addresses else None

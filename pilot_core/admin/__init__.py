@@ -1,0 +1,1 @@
+"""The HTTP API: what a running daemon tells people and programs."""

@@ -1,0 +1,59 @@
+"""Who may ask: a token off loopback, and never a page that some browser happens to show."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from pathlib import Path
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from pilot_core.admin.shapes import ShownError
+
+_OPEN = frozenset({"/livez", "/readyz"})
+"""Asked by machinery that carries no token."""
+
+
+def guard(token_file: Path | None) -> Middleware:
+    """Every request passes here first."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if token_file is None:
+            if not _is_local(request.host):
+                return _refuse(403, f"this server answers to localhost, not to {request.host}")
+        elif request.path not in _OPEN and not _has_token(request, token_file):
+            return _refuse(401, "a token is needed: --token-file FILE, or PILOT_CORE_TOKEN_FILE")
+        return await handler(request)
+
+    return check
+
+
+def _is_local(host: str) -> bool:
+    """Against DNS rebinding: a page on a foreign name must not reach this server by it."""
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
+    name = name.strip("[]") or host
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _has_token(request: web.Request, token_file: Path) -> bool:
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    try:
+        # Read each time: a rotated token holds from the next request on.
+        token = token_file.read_text().strip()
+    except OSError:
+        return False
+    same = hmac.compare_digest(given.strip().encode(), token.encode())
+    return scheme.lower() == "bearer" and bool(token) and same
+
+
+def _refuse(status: int, error: str) -> web.Response:
+    body = msgspec.json.encode(ShownError(error=error))
+    return web.Response(status=status, body=body, content_type="application/json")

@@ -1,0 +1,1 @@
+"""The daemon: `pilot-core run`, everything wired together."""
