@@ -55,6 +55,7 @@ class Proxy(msgspec.Struct, frozen=True, gc=False, cache_hash=True, kw_only=True
 
 
 _MAX_ID = 512
+_PORT_DIGITS = 5
 _KINDS = {"sidecar": ProxyKind.SIDECAR, "router": ProxyKind.ROUTER}
 
 
@@ -115,7 +116,11 @@ def _pairs(metadata: Mapping[str, Any], key: str) -> dict[str, str]:
 
 
 def _ports(pairs: Mapping[str, str]) -> list[tuple[int, str]]:
-    return [(int(port), where) for port, where in pairs.items() if port.isdecimal()]
+    return [
+        (int(port), where)
+        for port, where in pairs.items()
+        if port.isdecimal() and len(port) <= _PORT_DIGITS
+    ]
 
 
 def _mode(text: str) -> Mode:

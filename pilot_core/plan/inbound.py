@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import msgspec
 
 from pilot_core.model import NO_LOCALITY, Endpoint, Health, Service, World
-from pilot_core.plan import addresses, names
+from pilot_core.plan import addresses, carried, names
 from pilot_core.plan.views import (
     ClusterView,
     Direction,
@@ -23,11 +23,16 @@ from pilot_core.plan.views import (
 
 
 class Stand(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
-    """Where a sidecar stands: its addresses, its namespace, and (port, application) pairs."""
+    """Where a sidecar stands: its addresses, its namespace, and (port, application) pairs.
+
+    `taken` are (address, port) pairs that other listeners of the same proxy have: Envoy refuses a
+    second one there.
+    """
 
     addresses: tuple[str, ...]
     namespace: str
     applications: tuple[tuple[int, str], ...] = ()
+    taken: frozenset[tuple[str, int]] = frozenset()
 
 
 class _Served(msgspec.Struct, frozen=True, gc=False):
@@ -74,12 +79,12 @@ def _served(world: World, stand: Stand) -> list[_Served]:
     """By address and port; where two services share one, the first by hostname decides."""
     found: dict[tuple[str, int], _Served] = {}
     for address in stand.addresses:
-        if not addresses.is_ip(address):
+        if not addresses.is_own(address):
             continue
         for service, endpoint in _endpoints_at(world, address, stand.namespace):
             for served in _ports(service, endpoint, address, dict(stand.applications)):
                 found.setdefault((served.address, served.port), served)
-    return [found[where] for where in sorted(found)]
+    return [found[where] for where in sorted(found.keys() - stand.taken)]
 
 
 def _endpoints_at(world: World, address: str, namespace: str) -> Iterator[tuple[Service, Endpoint]]:
@@ -95,9 +100,9 @@ def _endpoints_at(world: World, address: str, namespace: str) -> Iterator[tuple[
 def _ports(
     service: Service, endpoint: Endpoint, address: str, applications: dict[int, str]
 ) -> Iterator[_Served]:
-    for port in service.ports:
+    for port in carried.ports(service):
         number = endpoint.number(port)
-        if number is None:
+        if number is None or not carried.is_port(number):
             continue
         stated = addresses.parse(applications.get(number, ""))
         application = stated or ("127.0.0.1", number)

@@ -14,7 +14,7 @@ from typing import ClassVar, TypeAlias
 import msgspec
 
 from pilot_core.model import Delta, Locality, Resolution, Service, World
-from pilot_core.plan import addresses, inbound, names, outbound, routes
+from pilot_core.plan import addresses, carried, inbound, names, outbound, routes
 from pilot_core.plan.views import (
     ApiListenerView,
     ClusterView,
@@ -192,13 +192,12 @@ class ApiListeners(_ByHostname, frozen=True):
         service = world.service(hostname)
         if service is None or not service.is_visible_in(self.namespace):
             return
-        for port in service.ports:
+        ports = carried.ports(service)
+        for port in ports:
             cluster = names.outbound_cluster(hostname, port.number)
             yield ApiListenerView(names.virtual_host(hostname, port.number), cluster)
-        if len(service.ports) == 1:
-            yield ApiListenerView(
-                hostname, names.outbound_cluster(hostname, service.ports[0].number)
-            )
+        if len(ports) == 1:
+            yield ApiListenerView(hostname, names.outbound_cluster(hostname, ports[0].number))
 
     def _sees(self, world: World, hostname: str) -> bool:
         service = world.service(hostname)
@@ -219,15 +218,16 @@ class HttpRoutes(_Key, frozen=True):
         yield routes.for_namespace(world, self.namespace)
 
     def changes(self, old: World, new: World, delta: Delta) -> Changes:
-        if not any(_routed(old, h) != _routed(new, h) for h in delta.services):
+        if all(self._routed(old, h) == self._routed(new, h) for h in delta.services):
             return Changes()
         return Changes((routes.for_namespace(new, self.namespace),))
 
-
-def _routed(world: World, hostname: str) -> object:
-    """All of a service that routes depend on."""
-    service = world.service(hostname)
-    return service and (service.ports, service.namespace, service.visibility)
+    def _routed(self, world: World, hostname: str) -> object:
+        """All of a service that the routes of this namespace depend on."""
+        service = world.service(hostname)
+        if service is None or not service.is_visible_in(self.namespace):
+            return None
+        return service.ports, service.namespace
 
 
 class HttpListener(_Key, frozen=True):
@@ -244,41 +244,47 @@ class HttpListener(_Key, frozen=True):
         )
 
 
+Wanted: TypeAlias = tuple[tuple[str, int], str]
+"""Where to listen, and the `hostname:port` behind it."""
+
+
 class ExplicitListeners(_Key, frozen=True):
-    """The listeners that a proxy asked for by name: (listen address, `hostname:port`) pairs."""
+    """The listeners that a proxy asked for by name."""
 
     namespace: str
-    wanted: tuple[tuple[str, str], ...]
+    wanted: tuple[Wanted, ...]
     type: ClassVar[str] = LISTENER
 
     @property
     def watches(self) -> frozenset[str]:
-        return frozenset(named(target.rpartition(":")[0].lower()) for _, target in self.wanted)
+        return frozenset(named(target.rpartition(":")[0]) for _, target in self.wanted)
 
     def views(self, world: World) -> Iterator[View]:
-        for listen, target in self.wanted:
-            where = addresses.parse(listen)
-            hostname, _, number = target.lower().rpartition(":")
-            service = self._find(world, hostname)
-            port = service.port(int(number)) if service and number.isdecimal() else None
-            if where is None or service is None or port is None:
+        for (address, listening), target in self.wanted:
+            hostname, _, stated = target.rpartition(":")
+            service, number = self._find(world, hostname), addresses.port_number(stated)
+            port = carried.port(service, number) if service and number else None
+            if service is None or port is None:
                 continue
             yield ForwardListenerView(
-                name=names.listener("outbound", *where),
-                address=where[0],
-                port=where[1],
+                name=names.listener("outbound", address, listening),
+                address=address,
+                port=listening,
                 cluster=names.outbound_cluster(service.hostname, port.number),
                 http=port.protocol.is_http,
                 direction=Direction.OUTBOUND,
             )
 
     def _find(self, world: World, hostname: str) -> Service | None:
-        exact = world.service(hostname)
-        if exact is not None:
-            return exact if exact.is_visible_in(self.namespace) else None
+        """The service with that name, else the only own one with that short name."""
         own = [h for h in world.hostnames_in(self.namespace) if names.short_name(h) == hostname]
-        service = world.service(own[0]) if len(own) == 1 else None
-        return service if service and service.is_visible_in(self.namespace) else None
+        seen = [
+            service
+            for name in (hostname, *own)
+            if (service := world.service(name)) and service.is_visible_in(self.namespace)
+        ]
+        exact = seen and seen[0].hostname == hostname
+        return seen[0] if exact or len(seen) == 1 else None
 
 
 class InboundListeners(_Key, frozen=True):

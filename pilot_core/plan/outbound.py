@@ -14,7 +14,7 @@ from pilot_core.model import (
     Service,
     World,
 )
-from pilot_core.plan import addresses, names
+from pilot_core.plan import addresses, carried, names
 from pilot_core.plan.views import (
     ClusterView,
     Discovery,
@@ -40,7 +40,7 @@ def clusters(world: World, service: Service) -> tuple[ClusterView, ...]:
             http2=port.protocol.is_http2,
             localities=_inside(world, service, port),
         )
-        for port in service.ports
+        for port in carried.ports(service)
     )
 
 
@@ -60,7 +60,7 @@ def load_assignments(world: World, service: Service, near: Locality) -> tuple[En
             names.outbound_cluster(service.hostname, port.number),
             localities(found, service, port, near),
         )
-        for port in service.ports
+        for port in carried.ports(service)
     )
 
 
@@ -72,35 +72,40 @@ def localities(
     An address that several registries name is taken from the first of them. An endpoint of weight
     0 takes no traffic, so it is not there.
     """
-    places: dict[Locality, dict[tuple[str, int], EndpointView]] = {}
+    places: dict[Locality, list[EndpointView]] = {}
     taken: set[tuple[str, int]] = set()
     for endpoint in endpoints:
         view = _endpoint(endpoint, service, port)
         if view is None or (where := (view.addresses[0], view.port)) in taken:
             continue
         taken.add(where)
-        places.setdefault(endpoint.locality, {})[where] = view
+        if view.weight:
+            places.setdefault(_known(endpoint.locality), []).append(view)
     ranks = {place: near.distance(place) if near.region else 0 for place in places}
     priorities = {rank: priority for priority, rank in enumerate(sorted(set(ranks.values())))}
     return tuple(
-        LocalityView(
-            locality=place,
-            priority=priorities[ranks[place]],
-            endpoints=tuple(view for _, view in sorted(places[place].items())),
-        )
+        LocalityView(place, priorities[ranks[place]], tuple(sorted(places[place], key=_where)))
         for place in sorted(places, key=lambda place: (ranks[place], place))
     )
 
 
+def _where(view: EndpointView) -> tuple[str, int]:
+    return view.addresses[0], view.port
+
+
+def _known(place: Locality) -> Locality:
+    """Below a level that is unknown, nothing is known: such places are one and the same."""
+    if not place.region:
+        return NO_LOCALITY
+    return place if place.zone or not place.subzone else Locality(place.region)
+
+
 def _endpoint(endpoint: Endpoint, service: Service, port: Port) -> EndpointView | None:
-    if endpoint.weight == 0:
+    usable = addresses.usable(endpoint.addresses, service.resolution)
+    number = endpoint.number(port)
+    if not usable or number is None or not carried.is_port(number):
         return None
-    number = 0 if endpoint.is_unix else endpoint.number(port)
-    if number is None:
-        return None
-    usable = tuple(a for a in endpoint.addresses if addresses.can_serve(a, service.resolution))
-    if not usable:
-        return None
+    number = 0 if addresses.is_unix(usable[0]) else number
     return EndpointView(usable, number, endpoint.health, endpoint.weight, endpoint.tls)
 
 
@@ -110,7 +115,7 @@ def virtual_hosts(service: Service) -> tuple[VirtualHostView, ...]:
 
     The bare hostname goes to port 80 where that speaks HTTP, else to the first port that does.
     """
-    ports = [port for port in service.ports if port.protocol.is_http]
+    ports = [port for port in carried.ports(service) if port.protocol.is_http]
     default = next((p for p in ports if p.number == 80), ports[0] if ports else None)
     return tuple(_virtual_host(service.hostname, port, port is default) for port in ports)
 

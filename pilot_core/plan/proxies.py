@@ -7,7 +7,7 @@ import msgspec
 from pilot_core.model import Locality, Proxy, ProxyKind
 from pilot_core.plan import addresses, layers
 from pilot_core.plan.inbound import Stand
-from pilot_core.plan.layers import LayerKey
+from pilot_core.plan.layers import LayerKey, Wanted
 from pilot_core.plan.views import Direction
 
 _SIDECAR_HTTP = ("127.0.0.1", 15001)
@@ -41,14 +41,27 @@ def plan(proxy: Proxy) -> ProxyPlan:
     if proxy.kind is ProxyKind.GRPC:
         return ProxyPlan(clusters, endpoints, (layers.ApiListeners(namespace),), ())
     clusters += (layers.BuiltinClusters(),)
-    listeners: tuple[LayerKey, ...] = (_http_listener(proxy),)
-    if proxy.outbound:
-        listeners += (layers.ExplicitListeners(namespace, proxy.outbound),)
+    http = _http_listener(proxy)
+    explicit = _explicit(proxy, http)
+    listeners: tuple[LayerKey, ...] = (http,)
+    if explicit:
+        listeners += (layers.ExplicitListeners(namespace, explicit),)
     if proxy.kind is ProxyKind.SIDECAR and proxy.addresses:
-        stand = Stand(proxy.addresses, namespace, proxy.inbound)
+        taken = frozenset({(http.address, http.port), *(where for where, _ in explicit)})
+        stand = Stand(proxy.addresses, namespace, proxy.inbound, taken)
         clusters += (layers.InboundClusters(stand),)
         listeners += (layers.InboundListeners(stand),)
     return ProxyPlan(clusters, endpoints, listeners, (layers.HttpRoutes(namespace),))
+
+
+def _explicit(proxy: Proxy, http: layers.HttpListener) -> tuple[Wanted, ...]:
+    """The listeners it asks for, without what cannot be read; the first one has the address."""
+    wanted: dict[tuple[str, int], str] = {}
+    for listen, target in proxy.outbound:
+        where = addresses.parse(listen)
+        if where is not None and where != (http.address, http.port):
+            wanted.setdefault(where, target.lower())
+    return tuple(sorted(wanted.items()))
 
 
 def _place(locality: Locality) -> Locality:

@@ -69,11 +69,21 @@ class VirtualHostView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     cluster: str
 
 
+class HostsView(msgspec.Struct, frozen=True, cache_hash=True, weakref=True):
+    """Virtual hosts that several route configurations share, in their order."""
+
+    hosts: tuple[VirtualHostView, ...]
+
+
 class RoutesView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
-    """A route configuration (RDS); virtual hosts sorted by name."""
+    """A route configuration (RDS): its virtual hosts, group by group."""
 
     name: str
-    hosts: tuple[VirtualHostView, ...]
+    groups: tuple[HostsView, ...]
+
+    @property
+    def hosts(self) -> tuple[VirtualHostView, ...]:
+        return tuple(host for group in self.groups for host in group.hosts)
 
 
 class Direction(enum.StrEnum):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+from weakref import WeakKeyDictionary
 
-from pilot_core.plan.views import RoutesView, VirtualHostView
+from pilot_core.plan.views import HostsView, RoutesView, VirtualHostView
 from pilot_xds.protos import RouteConfiguration, VirtualHost
 from pilot_xds.wire import field
 
@@ -18,11 +19,22 @@ _VIRTUAL_HOSTS = 2
 """The field of RouteConfiguration that holds them."""
 
 
+_encoded: WeakKeyDictionary[HostsView, bytes] = WeakKeyDictionary()
+
+
 def build(view: RoutesView) -> bytes:
-    """One new service among thousands costs the encoding of one virtual host."""
+    """One new service among thousands costs the encoding of one virtual host, and one group."""
     rest = _configuration(view.name)
-    hosts = b"".join(field(_VIRTUAL_HOSTS, _virtual_host(host)) for host in view.hosts)
-    return rest.SerializeToString(deterministic=True) + hosts
+    return rest.SerializeToString(deterministic=True) + b"".join(map(_group, view.groups))
+
+
+def _group(view: HostsView) -> bytes:
+    """The virtual hosts as fields of a RouteConfiguration: concatenated fields are one message."""
+    found = _encoded.get(view)
+    if found is None:
+        hosts = (field(_VIRTUAL_HOSTS, _virtual_host(host)) for host in view.hosts)
+        found = _encoded[view] = b"".join(hosts)
+    return found
 
 
 @functools.lru_cache(maxsize=65536)
