@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from pilot_core.config import address
 from pilot_core.document.duration import Duration
 from pilot_core.errors import ConfigError, Finding
-
-API_VERSION = "pilot-core/v1"
 
 _TRUST_DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,253}[a-z0-9])?")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
@@ -24,8 +22,8 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The whole configuration file."""
 
-    api_version: str = msgspec.field(name="apiVersion")
-    """Always `pilot-core/v1`: the version of this format."""
+    api_version: Literal["pilot-core/v1"] = msgspec.field(name="apiVersion")
+    """The version of this format."""
     mesh: Mesh = msgspec.field(default_factory=lambda: Mesh())
     """What holds for the mesh as a whole."""
     adapters: tuple[AdapterSettings, ...] = ()
@@ -41,11 +39,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The first seconds."""
     batch: Batch = msgspec.field(default_factory=lambda: Batch())
     """How changes that come close together are put together."""
-
-    def __post_init__(self) -> None:
-        if self.api_version != API_VERSION:
-            message = f'this version reads "{API_VERSION}" only, found "{self.api_version}"'
-            raise ConfigError(Finding("apiVersion", 0, 0, message))
 
 
 class Mesh(msgspec.Struct, frozen=True, kw_only=True):

@@ -149,8 +149,7 @@ def _constrained(wanted: Any, *notes: Any) -> Read:
         try:
             return msgspec.convert(value, limits) if type(value) in _LIMITED else value
         except msgspec.ValidationError as error:
-            words_ = str(error).removeprefix("Expected ").replace("`", "")
-            return run.refuse(node, where, f"expected {words_}, found {words.found(node)}")
+            return run.refuse(node, where, f"{scalars.limit(error)}, found {words.found(node)}")
 
     return within
 

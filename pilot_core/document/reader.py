@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 from yaml._yaml import CParser
@@ -29,8 +29,8 @@ MAX_ALIASED = 200_000
 
 _MERGE = "<<"
 
-Visit = Callable[[Node, int], None]
-"""Called with an item of the long list, and its index."""
+Visit: TypeAlias = Callable[[Node, int, Findings], None]
+"""Called with an item of the long list, its index, and what is wrong in it so far."""
 
 
 def documents(
@@ -39,8 +39,8 @@ def documents(
     """The documents of a file, one after another; an empty one is a null.
 
     With `visit`, the items of the list under the top-level key `each` are handed to it instead of
-    being kept. Raises ConfigError where the text cannot be read; then nothing that was visited or
-    yielded before is worth anything.
+    being kept, each with findings of its own. Raises ConfigError where the text cannot be read;
+    then nothing that was visited or yielded before is worth anything.
     """
     text = _text(content, findings.path)
     reader = _Reader(_events(text, findings.path), findings, each, visit)
@@ -144,10 +144,12 @@ class _Reader:
 
     def _visited(self, start: Any) -> Sequence:
         assert self._visit is not None
-        index = 0
+        whole, index = self._findings, 0
         while type(event := self._next()) is not yaml.SequenceEndEvent:
-            self._visit(self._node(event, 2), index)
+            self._findings = Findings(whole.path)
+            self._visit(self._node(event, 2), index, self._findings)
             index += 1
+        self._findings = whole
         return Sequence([], start.start_mark.line + 1, start.start_mark.column + 1)
 
     def _alias(self, event: Any) -> Node:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from pilot_core.document import words
 from pilot_core.document.duration import Duration
 from pilot_core.document.tree import Node, Replaced, Scalar, Value, plain
@@ -77,6 +79,14 @@ def mismatch(wanted: Any, node: Node) -> str:
     said = f"expected {_EXPECTED[wanted]}, found {words.found(node)}"
     hint = _hint(wanted, node.value) if isinstance(node, Scalar) else ""
     return f"{said}: {hint}" if hint else said
+
+
+def limit(error: msgspec.ValidationError) -> str:
+    """`expected a whole number >= 1`, from msgspec's "Expected `int` >= 1"."""
+    said = str(error)
+    for name, wanted in (("str", str), ("int", int), ("float", float)):
+        said = said.replace(f"`{name}`", _EXPECTED[wanted])
+    return said[:1].lower() + said[1:].replace("`", "")
 
 
 def _hint(wanted: Any, value: Value) -> str:

@@ -40,11 +40,12 @@ def _scalar(node: Scalar, variables: Variables[str, str], findings: Findings) ->
         inside = _INSIDE.fullmatch(reference[2])
         if inside is None:
             findings.add(node, f"{reference[0]} is no variable; write ${{NAME}} or $${{ for itself")
-            return ""
+            return reference[0]
         name, default = inside.groups()
         if default is None and name not in variables:
             message = f"the environment variable {name} is not set; ${{{name}:-…}} gives a default"
             findings.add(node, message)
+            return reference[0]
         return variables.get(name, "") or default or ""
 
     return Scalar(Replaced(_REFERENCE.sub(value, node.value)), node.line, node.column)

@@ -1,0 +1,1 @@
+"""Dialects: what people write, decoded into the neutral model."""
