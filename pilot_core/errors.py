@@ -13,15 +13,14 @@ PilotError
 from __future__ import annotations
 
 from collections.abc import Iterable
-
-import msgspec
+from typing import NamedTuple
 
 
 class PilotError(Exception):
     """Base of all of them; its text is one sentence for people, lower case, no full stop."""
 
 
-class Finding(msgspec.Struct, frozen=True, gc=False, order=True):
+class Finding(NamedTuple):
     """One thing that is wrong in a document: where, what, and what to do."""
 
     path: str

@@ -48,6 +48,7 @@ class Signals:
 
 def main(path: Path) -> int:
     """Run until a signal ends it. Returns the exit code. Raises ConfigError, PluginError."""
+    path = path.absolute()
     settings = load.load(path, adapter_types=loader.load)
     with contextlib.ExitStack() as stack:
         kept = (
@@ -78,7 +79,7 @@ async def _run(path: Path, settings: Settings, state_file: Path | None) -> int:
             tasks = [
                 group.create_task(_serve(parts, settings)),
                 group.create_task(_reload_on_signal(signals, Reloader(path, settings, parts))),
-                group.create_task(_watch(path, path.absolute().parent, signals)),
+                group.create_task(_watch(path, signals)),
                 group.create_task(notify.watchdog()),
             ]
             await signals.stop.wait()
@@ -109,10 +110,10 @@ async def _reload_on_signal(signals: Signals, reloader: Reloader) -> None:
         await reloader.reload()
 
 
-async def _watch(path: Path, folder: Path, signals: Signals) -> None:
+async def _watch(path: Path, signals: Signals) -> None:
     """A reload when the file changes; its folder is watched, for files that are replaced."""
     before = _content(path)
-    async for _ in awatch(folder, step=50, debounce=200, recursive=False):
+    async for _ in awatch(path.parent, step=50, debounce=200, recursive=False):
         now = _content(path)
         if now != before and now is not None:
             before = now

@@ -1,0 +1,258 @@
+"""The verbs that ask a running daemon."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from pilot_core.cli import output
+from pilot_core.cli.client import client, segment
+from pilot_core.cli.output import Column, Item, Table
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_TYPES = ("CDS", "LDS", "EDS", "RDS", "SDS")
+_KINDS = ("clusters", "listeners", "routes", "endpoints", "secrets", "all")
+
+
+def _field(name: str) -> Callable[[Item], Any]:
+    return lambda item: item[name]
+
+
+def _column(head: str, name: str, *, wide: bool = False) -> Column:
+    return Column(head, _field(name), wide)
+
+
+def _ports(item: Item) -> list[str]:
+    return [f"{p['number']}/{p['protocol']}" for p in item["ports"]]
+
+
+def _healthy(item: Item) -> str:
+    return f"{item['endpoints']['healthy']}/{item['endpoints']['total']}"
+
+
+def _age(name: str) -> Callable[[Item], str]:
+    """How long ago a time was, in one or two units."""
+
+    def cell(item: Item) -> str:
+        if item[name] is None:
+            return "-"
+        then = time.mktime(time.strptime(item[name][:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone
+        seconds = max(0, int(time.time() - then))
+        if seconds < 120:
+            return f"{seconds}s"
+        if seconds < 7200:
+            return f"{seconds // 60}m"
+        return f"{seconds // 3600}h" if seconds < 172800 else f"{seconds // 86400}d"
+
+    return cell
+
+
+def _type(name: str) -> Column:
+    return Column(name, lambda item: (item["types"].get(name) or {}).get("state"))
+
+
+def _words(item: Item) -> str | None:
+    """Why a proxy refused something, in its own words."""
+    said = [f"{n}: {t['error']}" for n, t in item["types"].items() if t and t["error"]]
+    return "; ".join(said) or None
+
+
+REGISTRIES = Table(
+    _field("name"),
+    (
+        _column("NAME", "name"),
+        _column("KIND", "kind"),
+        _column("STATE", "state"),
+        Column("SINCE", _age("since")),
+        _column("SERVICES", "services"),
+        _column("ENDPOINTS", "endpoints"),
+        _column("SOURCES", "sources"),
+        _column("REQUIRED", "required", wide=True),
+        _column("SESSIONS", "sessions", wide=True),
+        Column("LAST CHANGE", _age("last_change"), is_wide=True),
+        _column("WARNINGS", "warnings", wide=True),
+        Column("HELD", lambda i: i["held"] and f"{i['held']['share']:.0%}"),
+        _column("ERROR", "error"),
+    ),
+)
+SERVICES = Table(
+    _field("hostname"),
+    (
+        _column("HOSTNAME", "hostname"),
+        _column("NAMESPACE", "namespace"),
+        _column("REGISTRIES", "registries"),
+        Column("PORTS", _ports),
+        Column("HEALTHY", _healthy),
+        _column("RESOLUTION", "resolution", wide=True),
+        _column("VISIBILITY", "visibility", wide=True),
+        Column("CONFLICTS", lambda i: len(i["conflicts"]) or None),
+    ),
+)
+ENDPOINTS = Table(
+    _field("address"),
+    (
+        _column("ADDRESS", "address"),
+        _column("PORTS", "ports"),
+        _column("HEALTH", "health"),
+        _column("WEIGHT", "weight"),
+        _column("LOCALITY", "locality"),
+        _column("WORKLOAD", "workload"),
+        _column("REGISTRY", "registry"),
+        _column("SOURCE", "source", wide=True),
+        _column("LABELS", "labels", wide=True),
+        _column("TLS", "tls", wide=True),
+        _column("ACCOUNT", "service_account", wide=True),
+    ),
+)
+PROXIES = Table(
+    _field("id"),
+    (
+        _column("PROXY", "id"),
+        *(_type(name) for name in _TYPES),
+        _column("VARIANT", "variant", wide=True),
+        _column("VERSION", "version", wide=True),
+        _column("PLATFORM", "platform", wide=True),
+        _column("MODE", "mode", wide=True),
+        Column("CONNECTED", _age("connected_since")),
+        Column("REFUSED", _words),
+    ),
+)
+PROBLEMS = Table(
+    lambda item: f"{item['code']}/{item['object'] or item['source'] or ''}",
+    (
+        _column("SEVERITY", "severity"),
+        _column("CODE", "code"),
+        _column("OBJECT", "object", wide=True),
+        _column("REGISTRY", "registry"),
+        _column("ORIGIN", "origin"),
+        Column("SINCE", _age("since")),
+        _column("COUNT", "count", wide=True),
+        _column("MESSAGE", "message"),
+    ),
+)
+
+
+def asking(function: F) -> F:
+    """The options of every verb that asks the daemon."""
+    options = (
+        click.option("--server", metavar="URL", help="The daemon; default $PILOT_CORE_SERVER."),
+        click.option("--token-file", metavar="FILE", help="Default $PILOT_CORE_TOKEN_FILE."),
+        click.option(
+            "-o", "--output", "format", type=click.Choice(output.FORMATS), default="table"
+        ),
+        click.option("--no-headers", is_flag=True, help="Tables without their first line."),
+        click.option(
+            "--watch",
+            "watch",
+            is_flag=False,
+            flag_value="2",
+            type=float,
+            metavar="[SECONDS]",
+            help="Ask again every 2 seconds.",
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _ask(path: str, table: Table, **said: Any) -> Any:
+    """Ask, print, and again while watching; returns the last answer."""
+    to = client(said["server"], said["token_file"])
+    while True:
+        answer = to.get(path)
+        if said["watch"] and sys.stdout.isatty():
+            click.clear()
+        output.show(answer, table, said["format"], headers=not said["no_headers"])
+        if not said["watch"]:
+            return answer
+        sys.stdout.flush()
+        time.sleep(said["watch"])
+
+
+@click.command()
+@asking
+def registries(**said: Any) -> None:
+    """List the configured registries, and how they are doing."""
+    _ask("/api/v1/registries", REGISTRIES, **said)
+
+
+@click.command()
+@asking
+def services(**said: Any) -> None:
+    """List the services of all registries."""
+    _ask("/api/v1/services", SERVICES, **said)
+
+
+@click.command()
+@click.argument("hostname")
+@asking
+def endpoints(hostname: str, **said: Any) -> None:
+    """List the endpoints of a service, whatever registries they are in."""
+    _ask(f"/api/v1/services/{segment(hostname)}/endpoints", ENDPOINTS, **said)
+
+
+@click.command()
+@click.argument("proxy", required=False)
+@asking
+def ps(proxy: str | None, **said: Any) -> None:
+    """List connected proxies, and how far each is in sync; or one PROXY, by id or workload."""
+    path = f"/api/v1/proxies/{segment(proxy)}" if proxy else "/api/v1/proxies"
+    _ask(path, PROXIES, **said)
+
+
+@click.command()
+@asking
+def problems(**said: Any) -> int:
+    """List everything that is refused, in conflict, held or stale; exit code 1 for errors."""
+    answer = _ask("/api/v1/problems", PROBLEMS, **said)
+    return int(any(item["severity"] == "error" for item in answer["items"]))
+
+
+@click.command("proxy-config")
+@click.argument("kind", type=click.Choice(_KINDS))
+@click.argument("proxy")
+@asking
+def proxy_config(kind: str, proxy: str, **said: Any) -> None:
+    """Show what the server holds for PROXY: clusters, listeners, routes, endpoints or all."""
+    to = client(said["server"], said["token_file"])
+    answer = to.get(f"/api/v1/proxies/{segment(proxy)}/config?type={kind}")
+    _show_config(answer, kind, said["format"], headers=not said["no_headers"])
+
+
+def _show_config(answer: Item, kind: str, format: str, *, headers: bool) -> None:
+    held = {name: rows for name, rows in answer.items() if name != "proxy" and rows is not None}
+    if format in ("json", "yaml"):
+        output.show_document(held if kind == "all" else held[kind], format)
+        return
+    items = [{"kind": name, **row} for name, rows in held.items() for row in rows]
+    output.show({"items": items}, _NAMES, format, headers=headers)
+
+
+def _name(item: Item) -> str:
+    return str(item.get("name") or item.get("cluster_name") or "")
+
+
+def _about(item: Item) -> str | None:
+    """A word on what is in a resource."""
+    if "virtual_hosts" in item:
+        return f"{len(item['virtual_hosts'])} virtual hosts"
+    if "address" in item:
+        where = item["address"].get("socket_address", {})
+        return f"{where.get('address')}:{where.get('port_value')}"
+    if "cluster_name" in item:
+        count = sum(len(e.get("lb_endpoints", ())) for e in item.get("endpoints", ()))
+        return f"{count} endpoints"
+    found = item.get("type")
+    return str(found) if found else None
+
+
+_NAMES = Table(
+    _name,
+    (_column("KIND", "kind"), Column("NAME", _name), Column("WHAT", _about)),
+)
