@@ -22,6 +22,7 @@ from pilot_core.telemetry.problems import Problems
 from pilot_xds.fleet import Fleet
 from pilot_xds.grpc_transport import GrpcTransport
 from pilot_xds.metrics import XdsMetrics
+from pilot_xds.services import HealthService, client_status, register_reflection
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,12 @@ class Parts:
             metrics=XdsMetrics(self.metrics.registry),
             origin_of=self._origin_of,
         )
-        self.transport = GrpcTransport(self.fleet, settings.xds.address)
+        self.health = HealthService()
+        self.transport = GrpcTransport(
+            self.fleet,
+            settings.xds.address,
+            services=(self.health.register, register_reflection, client_status(self.fleet)),
+        )
         view = View(hub=self.hub, fleet=self.fleet, problems=self.problems, clock=self.clock)
         self.admin = AdminServer(
             view,

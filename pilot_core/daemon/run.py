@@ -97,6 +97,7 @@ async def _serve(parts: Parts, settings: Settings) -> None:
     await parts.hub.ready.wait()
     parts.fleet.open()
     parts.admin.is_ready = True
+    await parts.health.serving(True)
     gc.collect()
     gc.freeze()
     notify.notify("READY=1", "STATUS=serving")
@@ -130,6 +131,7 @@ def _content(path: Path) -> bytes | None:
 async def _drain(parts: Parts) -> None:
     notify.notify("STOPPING=1")
     parts.admin.is_ready = False
+    await parts.health.serving(False)
     log.info("draining", extra={"streams": len(parts.fleet.connections)})
     await parts.transport.drain(DRAIN_SECONDS)
     await parts.hub.stop()
