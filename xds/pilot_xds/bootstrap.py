@@ -36,28 +36,33 @@ _CLUSTER_STATS = (
     "upstream_rq_xx",
     "update_rejected",
 )
+_RECONNECT = {"retry_back_off": {"base_interval": "0.25s", "max_interval": "5s"}}
+"""Jittered. Envoy's own maximum of 30 s is long for those who wait for a restarted server."""
 _MAX_CONNECTIONS = 50_000
+_MONITOR = "envoy.resource_monitors.global_downstream_max_connections"
+_LIMITS = "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
+_TYPE = "type.googleapis.com/"
 
 
 def bootstrap(options: ProxyOptions) -> dict[str, Any]:
     """The whole of it, in the form of envoy.config.bootstrap.v3.Bootstrap."""
     return {
         "node": node(options),
-        "admin": {"address": _socket(options.admin)},
+        # Whoever looks for the reason of too many connections gets in all the same.
+        "admin": {"address": _socket(options.admin), "ignore_global_conn_limit": True},
         "dynamic_resources": _dynamic(options),
         "static_resources": {"clusters": [_xds_cluster(options.xds)]},
         "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": _stats()}}},
-        "layered_runtime": {
-            "layers": [
-                {
-                    "name": "static",
-                    "static_layer": {
-                        "overload.global_downstream_max_connections": _MAX_CONNECTIONS
-                    },
-                }
-            ]
-        },
+        # The statistics of clusters that carry no traffic are not there until they do.
+        "deferred_stat_options": {"enable_deferred_creation_stats": True},
+        "overload_manager": {"resource_monitors": [_connection_limit()]},
+        "layered_runtime": {"layers": [{"name": "admin", "admin_layer": {}}]},
     }
+
+
+def _connection_limit() -> dict[str, Any]:
+    limit = {"@type": _TYPE + _LIMITS, "max_active_downstream_connections": _MAX_CONNECTIONS}
+    return {"name": _MONITOR, "typed_config": limit}
 
 
 def node(options: ProxyOptions) -> dict[str, Any]:
@@ -81,7 +86,9 @@ def _dynamic(options: ProxyOptions) -> dict[str, Any]:
             "api_type": "GRPC" if options.is_sotw else "DELTA_GRPC",
             "transport_api_version": "V3",
             "set_node_on_first_message_only": True,
-            "grpc_services": [{"envoy_grpc": {"cluster_name": XDS_CLUSTER}}],
+            "grpc_services": [
+                {"envoy_grpc": {"cluster_name": XDS_CLUSTER, "retry_policy": _RECONNECT}}
+            ],
         },
         "cds_config": ads,
         "lds_config": ads,
@@ -96,7 +103,7 @@ def _xds_cluster(xds: str) -> dict[str, Any]:
         "connect_timeout": "5s",
         "typed_extension_protocol_options": {
             _HTTP2: {
-                "@type": f"type.googleapis.com/{_HTTP2}",
+                "@type": _TYPE + _HTTP2,
                 "explicit_http_config": {
                     # A control plane that is gone without a word is noticed, and looked for anew.
                     "http2_protocol_options": {

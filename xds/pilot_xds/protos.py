@@ -10,11 +10,15 @@ files (docs/decisions/0004). Classes are made when they are first asked for:
 from __future__ import annotations
 
 import zlib
-from importlib import resources
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import Message
+
+SNAPSHOT = "xds-protos 1.85.0"
+"""Where the descriptors come from: what this version of the API does not have, we cannot build."""
 
 _CONFIG = "envoy.config."
 _HTTP = "envoy.extensions.filters.http."
@@ -51,12 +55,29 @@ NAMES = {
 """The messages by name; any other of the API comes from `message("full.name")`."""
 
 
+def _files(raw: bytes) -> Iterator[bytes]:
+    """The files of a serialized FileDescriptorSet, which has one repeated field and no other.
+
+    To decode the set only to encode every file again would take as long as all the rest.
+    """
+    at = 0
+    while at < len(raw):
+        length, shift, at = 0, 0, at + 1
+        while True:
+            byte, at = raw[at], at + 1
+            length, shift = length | (byte & 0x7F) << shift, shift + 7
+            if byte < 0x80:
+                break
+        yield raw[at : at + length]
+        at += length
+
+
 def _pool() -> descriptor_pool.DescriptorPool:
-    packed = resources.files(__package__).joinpath("envoy_api.bin").read_bytes()
-    files = descriptor_pb2.FileDescriptorSet.FromString(zlib.decompress(packed)).file
+    # Not by importlib.resources, whose import alone takes as long as reading the set.
+    packed = Path(__file__).with_name("envoy_api.bin").read_bytes()
     pool = descriptor_pool.DescriptorPool()
-    for file in files:
-        pool.AddSerializedFile(file.SerializeToString())  # type: ignore[no-untyped-call]
+    for file in _files(zlib.decompress(packed)):
+        pool.AddSerializedFile(file)  # type: ignore[no-untyped-call]
         # types-protobuf leaves this method without annotations.
     return pool
 

@@ -9,12 +9,17 @@ import msgspec
 
 from pilot_core.errors import ConfigError
 from pilot_core.model import NO_LOCALITY, Locality, Mode, ProxyKind
+from pilot_core.plan.carried import is_hostname
 
 _PORTS = range(1, 65536)
+_NOT_IN_NAMES = frozenset(" ~/|")
 
 
 class ProxyOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The options of `bootstrap` and `proxy`, checked. Addresses are `IP:PORT` texts."""
+    """The options of `bootstrap` and `proxy`, checked. Addresses are `IP:PORT` texts.
+
+    Raises ConfigError where a name cannot be a part of a node's id.
+    """
 
     workload: str
     namespace: str = "default"
@@ -30,6 +35,10 @@ class ProxyOptions(msgspec.Struct, frozen=True, kw_only=True):
     http_listener: str = ""
     admin: str = "127.0.0.1:15000"
     is_sotw: bool = False
+
+    def __post_init__(self) -> None:
+        _check_name("--workload", self.workload)
+        _check_name("--namespace", self.namespace)
 
     @property
     def node_id(self) -> str:
@@ -53,13 +62,18 @@ class ProxyOptions(msgspec.Struct, frozen=True, kw_only=True):
         return {key: value for key, value in said.items() if value}
 
 
+def _check_name(option: str, text: str) -> None:
+    if not text or not text.isprintable() or set(text) & _NOT_IN_NAMES:
+        raise ConfigError(f"{option} {text!r}: a name has no blanks and none of ~ / |")
+
+
 def outbound(texts: Iterable[str]) -> dict[str, str]:
     """`[IP:]PORT=HOSTNAME:PORT` each. Raises ConfigError."""
     found: dict[str, str] = {}
     for text in texts:
         listen, _, target = text.partition("=")
         hostname, _, port = target.rpartition(":")
-        if not hostname or not _is_port(port):
+        if not is_hostname(hostname.lower()) or not _is_port(port):
             raise ConfigError(f"--outbound {text}: expected [IP:]PORT=HOSTNAME:PORT")
         where = _join(*_address("--outbound", text, listen, "127.0.0.1"))
         if where in found:

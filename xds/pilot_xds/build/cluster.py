@@ -12,6 +12,11 @@ _STATIC, _STRICT_DNS, _EDS, _ORIGINAL_DST = 0, 1, 3, 4
 _CLUSTER_PROVIDED = 6
 _CONNECT_TIMEOUT = 5
 """Seconds; a retry on another endpoint comes sooner than most callers give up."""
+_V4_PREFERRED = 4
+_DNS_REFRESH = 5
+_UNLIMITED = 2**21 - 1
+"""Connections, requests and retries: the largest number that takes three bytes. Envoy's own limits
+(1,024, and 3 retries at a time) would turn a mesh away under loads that it had carried unmeshed."""
 _HTTP2 = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
@@ -24,6 +29,9 @@ def build(view: ClusterView) -> bytes:
     common.update_merge_window.SetInParent()
     common.healthy_panic_threshold.SetInParent()
     made.ignore_health_on_host_removal = True
+    limits = made.circuit_breakers.thresholds.add()
+    limits.max_connections.value = limits.max_pending_requests.value = _UNLIMITED
+    limits.max_requests.value = limits.max_retries.value = _UNLIMITED
     _DISCOVERIES[view.discovery](made, view)
     if view.http2:
         options = HttpProtocolOptions(explicit_http_config={"http2_protocol_options": {}})
@@ -39,7 +47,9 @@ def _eds(made: Any, view: ClusterView) -> None:
 
 def _dns(made: Any, view: ClusterView) -> None:
     made.type = _STRICT_DNS
-    made.dns_refresh_rate.seconds = 5
+    # A host without IPv6 often has names with IPv6 addresses all the same.
+    made.dns_lookup_family = _V4_PREFERRED
+    made.dns_refresh_rate.seconds = _DNS_REFRESH
     made.respect_dns_ttl = True
     made.load_assignment.CopyFrom(assignment(view.name, view.localities))
 

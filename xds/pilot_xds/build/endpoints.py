@@ -25,41 +25,38 @@ def build(view: EndpointsView) -> bytes:
 def assignment(name: str, localities: tuple[LocalityView, ...]) -> ClusterLoadAssignment:
     """The message, for EDS or inside a cluster."""
     made = ClusterLoadAssignment(cluster_name=name)
+    # Envoy refuses the whole of it where the weights of one priority add up to 2^32 or more.
+    total = sum(endpoint.weight for locality in localities for endpoint in locality.endpoints)
+    scale = -(-total // _WEIGHT_LIMIT) or 1
     for locality in localities:
-        _add_locality(made.endpoints.add(), locality)
+        _add_locality(made.endpoints.add(), locality, scale)
     return made
 
 
-def _add_locality(made: Any, view: LocalityView) -> None:
+_WEIGHT_LIMIT = 2**32 - 1 - 2**20
+"""Room for what rounding up adds, with a million endpoints."""
+
+
+def _add_locality(made: Any, view: LocalityView, scale: int) -> None:
     place = view.locality
     if place.region:
         made.locality.region, made.locality.zone = place.region, place.zone
         made.locality.sub_zone = place.subzone
     if view.priority:
         made.priority = view.priority
-    # The sum may not pass 2^32 - 1, or Envoy refuses the whole assignment.
-    total = sum(endpoint.weight for endpoint in view.endpoints)
-    scale = max(1, -(-total // _WEIGHT_LIMIT))
-    made.load_balancing_weight.value = sum(_weight(e, scale) for e in view.endpoints)
-    for endpoint in view.endpoints:
-        _add_endpoint(made.lb_endpoints.add(), endpoint, scale)
+    # Envoy goes by the endpoints; gRPC libraries ignore a locality that has no weight of its own.
+    weights = [max(1, endpoint.weight // scale) for endpoint in view.endpoints]
+    made.load_balancing_weight.value = sum(weights)
+    for endpoint, weight in zip(view.endpoints, weights, strict=True):
+        _add_endpoint(made.lb_endpoints.add(), endpoint, weight)
 
 
-_WEIGHT_LIMIT = 2**32 - 1 - 2**16
-"""Room for the rounding up of 65,536 endpoints."""
-
-
-def _weight(view: EndpointView, scale: int) -> int:
-    return max(1, view.weight // scale)
-
-
-def _add_endpoint(made: Any, view: EndpointView, scale: int) -> None:
+def _add_endpoint(made: Any, view: EndpointView, weight: int) -> None:
     _set_address(made.endpoint.address, view.addresses[0], view.port)
     for other in view.addresses[1:]:
         _set_address(made.endpoint.additional_addresses.add().address, other, view.port)
     if view.health is not Health.HEALTHY:
         made.health_status = _HEALTH[view.health]
-    weight = _weight(view, scale)
     if weight != 1:
         made.load_balancing_weight.value = weight
 

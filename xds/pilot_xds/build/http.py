@@ -6,7 +6,12 @@ from pilot_core.plan.views import Direction
 from pilot_xds.protos import HttpConnectionManager, Router, pack
 
 _SERVER_NAME = "pilot-core"
+_APPEND_IF_ABSENT = 1
+_REJECT_REQUEST = 1
+_UNESCAPE_AND_REDIRECT = 3
 _EDGE_STREAMS = 100
+_EDGE_HEADERS = 10
+"""Seconds in which a stranger has to have sent all headers."""
 _HOUR = 3600
 
 
@@ -20,6 +25,7 @@ def manager(stat_prefix: str, direction: Direction) -> HttpConnectionManager:
     # Idle streams are ended by whoever has opened them: a long poll is not a mistake.
     made.stream_idle_timeout.SetInParent()
     made.normalize_path.value = True
+    made.server_header_transformation = _APPEND_IF_ABSENT
     if direction is Direction.GATEWAY:
         _at_the_edge(made)
     return made
@@ -29,8 +35,11 @@ def _at_the_edge(made: HttpConnectionManager) -> None:
     """Clients of a gateway are strangers: Envoy's advice for edge proxies."""
     made.use_remote_address.value = True
     made.merge_slashes = True
+    made.path_with_escaped_slashes_action = _UNESCAPE_AND_REDIRECT
+    made.server_header_transformation = 0
+    made.request_headers_timeout.seconds = _EDGE_HEADERS
     made.common_http_protocol_options.idle_timeout.seconds = _HOUR
-    made.common_http_protocol_options.headers_with_underscores_action = 1
+    made.common_http_protocol_options.headers_with_underscores_action = _REJECT_REQUEST
     made.http2_protocol_options.max_concurrent_streams.value = _EDGE_STREAMS
     made.http2_protocol_options.initial_stream_window_size.value = 2**16
     made.http2_protocol_options.initial_connection_window_size.value = 2**20

@@ -16,6 +16,8 @@ _TCP_PROXY = "envoy.filters.network.tcp_proxy"
 _DIRECTIONS = {Direction.INBOUND: 1, Direction.OUTBOUND: 2, Direction.GATEWAY: 2}
 """envoy.config.core.v3.TrafficDirection"""
 _EDGE_BUFFER = 2**15
+_CONNECT_ATTEMPTS = 3
+"""An endpoint that has just gone costs no connection, as long as there is another one."""
 _API_VERSION = 2
 """v3"""
 
@@ -41,6 +43,7 @@ def forwarding(view: ForwardListenerView) -> bytes:
         _add_http(made, manager)
     else:
         proxy = TcpProxy(stat_prefix=prefix, cluster=view.cluster)
+        proxy.max_connect_attempts.value = _CONNECT_ATTEMPTS
         added = made.filter_chains.add().filters.add()
         added.name = _TCP_PROXY
         added.typed_config.CopyFrom(pack(proxy))
