@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -27,11 +28,12 @@ KINDS = {
 
 def as_dict(shown: Resource) -> dict[str, Any]:
     """The message in protobuf's JSON form, with the field names of Envoy's documentation."""
-    made: dict[str, Any] = json_format.MessageToDict(
+    text = json_format.MessageToJson(
         AnyMessage.FromString(shown.any),
         preserving_proto_field_name=True,
         descriptor_pool=POOL,
     )
+    made: dict[str, Any] = json.loads(text)
     made.pop("@type", None)
     return made
 
