@@ -1,12 +1,13 @@
 """The names that clients subscribe to, shared between all that subscribe to the same ones.
 
 A thousand proxies of one scope name the same thousand clusters' endpoints. They get one `Names`
-object: it is found again when they say the same bytes, or take the same step from there.
+object: it is found again when they say the same, or take the same step from there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from weakref import WeakValueDictionary
 
 _STEPS_REMEMBERED = 8
 
@@ -54,3 +55,17 @@ class Versions:
 
 
 NO_NAMES = Names()
+_known: WeakValueDictionary[tuple[str, ...], Names] = WeakValueDictionary()
+
+
+def of(names: Sequence[str], raw: bytes = b"") -> Names:
+    """The names of one request; the same object for everybody who says them in this order."""
+    if not names:
+        return NO_NAMES
+    ordered = tuple(names)
+    found = _known.get(ordered)
+    if found is None:
+        found = _known[ordered] = Names(ordered, raw)
+    elif raw and not found.raw:
+        found.raw = raw
+    return found

@@ -165,7 +165,8 @@ class Stream:
         body = answers.changed(sub, step, self.variant)
         if not sub.owed and not sub.prompted:
             return body
-        sub.owed, sub.prompted = sub.owed - step.changed.keys(), sub.prompted - step.changed.keys()
+        said = {name for name in step.changed if sub.wants(name)}
+        sub.owed, sub.prompted = sub.owed - said, sub.prompted - said
         return body.plus(self._asked(sub, layers))
 
     def _asked(self, sub: Subscription, layers: steps.Layers) -> Body:

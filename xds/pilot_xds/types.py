@@ -32,6 +32,9 @@ class ResourceType(enum.Enum):
     is_full_state: bool
     """In the state-of-the-world protocol a response holds all there is, and absence removes."""
 
+    # Types are the keys of every stream's dicts, and Enum's own hash is a function in Python.
+    __hash__ = object.__hash__
+
 
 def _describe(kind: ResourceType, message: str, short: str, is_full_state: bool) -> None:
     kind.url, kind.short, kind.is_full_state = _PREFIX + message, short, is_full_state

@@ -17,6 +17,7 @@ from typing import TypeVar
 import msgspec
 
 from pilot_xds.names import NO_NAMES, Names, Versions
+from pilot_xds.names import of as names_of
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _LARGE = 2048
@@ -158,7 +159,7 @@ def _read_sotw(data: bytes, known: Names) -> Request:
         elif wire == _BYTES:
             said[number] = data[start:end]
         at = end
-    subscribe = known if same else _names(names, data[block[0] : block[1]])
+    subscribe = known if same else names_of(names, data[block[0] : block[1]])
     return Request(
         type_url=said.get(4, b"").decode(),
         version=said.get(1, b"").decode(),
@@ -196,15 +197,11 @@ def _read_delta(data: bytes, known: Names) -> Request:
     return Request(
         type_url=said.get(2, b"").decode(),
         nonce=said.get(6, b"").decode(),
-        subscribe=_names(subscribe),
-        unsubscribe=_names(unsubscribe),
+        subscribe=names_of(subscribe),
+        unsubscribe=names_of(unsubscribe),
         versions=Versions(versions) if versions else None,
         error=_error(said.get(7)),
     )
-
-
-def _names(names: list[str], raw: bytes = b"") -> Names:
-    return Names(names, raw) if names else NO_NAMES
 
 
 def _error(status: bytes | None) -> str | None:
