@@ -61,7 +61,9 @@ def parse(text: str, default_ip: str = "127.0.0.1") -> tuple[str, int] | None:
     """`IP:PORT`, `[IP6]:PORT` or `PORT`; None for anything else."""
     ip, _, port = text.rpartition(":")
     ip, number = ip.strip("[]") or default_ip, port_number(port)
-    return (ip, number) if number is not None and is_ip(ip) else None
+    if number is None or not is_ip(ip):
+        return None
+    return str(ipaddress.ip_address(ip)), number
 
 
 def port_number(text: str) -> int | None:

@@ -12,7 +12,7 @@ _STATIC, _STRICT_DNS, _EDS, _ORIGINAL_DST = 0, 1, 3, 4
 _CLUSTER_PROVIDED = 6
 _CONNECT_TIMEOUT = 5
 """Seconds; a retry on another endpoint comes sooner than most callers give up."""
-_V4_PREFERRED = 4
+_V4_PREFERRED = 3
 _DNS_REFRESH = 5
 _UNLIMITED = 2**21 - 1
 """Connections, requests and retries: the largest number that takes three bytes. Envoy's own limits

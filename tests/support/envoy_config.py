@@ -1,0 +1,100 @@
+"""What a real Envoy says of resources: `--mode validate` on a bootstrap that holds all of them."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from components import envoy_binary
+
+Resources = dict[str, list[dict[str, Any]]]
+
+_HTTP_MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+_XDS = {
+    "name": "xds",
+    "type": "STATIC",
+    "load_assignment": {
+        "cluster_name": "xds",
+        "endpoints": [
+            {
+                "lb_endpoints": [
+                    {
+                        "endpoint": {
+                            "address": {"socket_address": {"address": "127.0.0.1", "port_value": 1}}
+                        }
+                    }
+                ]
+            }
+        ],
+    },
+}
+
+
+def bootstrap(resources: Resources) -> dict[str, Any]:
+    """A bootstrap with all resources in it, as they are; load assignments and routes, which have
+    no place of their own in one, as parts of clusters and listeners that stand beside them."""
+    return {
+        "node": {"id": "check", "cluster": "check"},
+        "dynamic_resources": {
+            "ads_config": {
+                "api_type": "DELTA_GRPC",
+                "transport_api_version": "V3",
+                "grpc_services": [{"envoy_grpc": {"cluster_name": "xds"}}],
+            }
+        },
+        "static_resources": {
+            "clusters": [_XDS, *resources["clusters"], *map(_holding, resources["endpoints"])],
+            "listeners": [
+                *(_as_listener(made, at) for at, made in enumerate(resources["listeners"])),
+                *(_routing(made, at) for at, made in enumerate(resources["routes"])),
+            ],
+        },
+    }
+
+
+def validate(made: dict[str, Any], folder: Path) -> str:
+    """What Envoy objects to; empty where it takes all of it."""
+    path = folder / "bootstrap.json"
+    path.write_text(json.dumps(made))
+    command = [str(envoy_binary()), "--mode", "validate", "-c", str(path), "-l", "error"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return "" if run.returncode == 0 else run.stdout + run.stderr
+
+
+def _holding(assignment: dict[str, Any]) -> dict[str, Any]:
+    name = f"check/{assignment['cluster_name']}"
+    return {
+        "name": name,
+        "type": "STATIC",
+        "load_assignment": {**assignment, "cluster_name": name},
+    }
+
+
+def _as_listener(made: dict[str, Any], at: int) -> dict[str, Any]:
+    """A gRPC library's listener with the address that an Envoy wants; any other as it is."""
+    if "api_listener" not in made:
+        return made
+    manager = copy.deepcopy(made["api_listener"]["api_listener"])
+    return _listener(made["name"], {**manager, "stat_prefix": "api"}, 10_000 + at)
+
+
+def _routing(routes: dict[str, Any], at: int) -> dict[str, Any]:
+    router = {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}
+    manager = {
+        "@type": f"type.googleapis.com/{_HTTP_MANAGER}",
+        "stat_prefix": "check",
+        "http_filters": [{"name": "router", "typed_config": router}],
+        "route_config": routes,
+    }
+    return _listener("check/" + routes["name"], manager, 60_000 + at)
+
+
+def _listener(name: str, manager: dict[str, Any], port: int) -> dict[str, Any]:
+    return {
+        "name": name,
+        "address": {"socket_address": {"address": "127.0.0.250", "port_value": port}},
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
