@@ -121,6 +121,12 @@ class Adapter(abc.ABC):
         self.config = config
         self.host = host
 
+    @classmethod
+    def check(cls, config: Any) -> Iterable[Finding]:
+        """What is wrong in the local files that `config` names, for `pilot-core check`. It talks
+        to no platform, and may block."""
+        return ()
+
     @abc.abstractmethod
     async def run(self, sink: Sink) -> NoReturn:
         """One session with the platform, until it is cancelled or something ends it.

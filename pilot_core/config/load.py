@@ -20,7 +20,8 @@ MAX_BYTES = 1024 * 1024
 class AdapterType(Protocol):
     """What is read of an adapter class here."""
 
-    Config: Any
+    @property
+    def Config(self) -> Any: ...  # noqa: N802  the contract's name
 
 
 AdapterTypes: TypeAlias = Callable[[str], AdapterType]

@@ -42,15 +42,18 @@ class Catalogue(msgspec.Struct, frozen=True):
 NOTHING = Catalogue({})
 
 
-def read(content: bytes | str, path: str, *, before: Catalogue = NOTHING) -> Catalogue:
-    """The catalogue in this text. `path` is what findings and origins name, and `.json` at its end
-    says that it is JSON; `before` is what the same file gave last.
+def read(
+    content: bytes | str, path: str, *, before: Catalogue = NOTHING, is_json: bool = False
+) -> Catalogue:
+    """The catalogue in this text. `path` is what findings and origins name; `.json` at its end, or
+    `is_json`, says that it is JSON. `before` is what the same file gave last.
 
     Raises ConfigError where the file cannot be read as a whole.
     """
     reading = _Reading(path, before)
     findings = Findings(path)
-    for root in documents(content, findings, each=_SERVICES, visit=reading.entry):
+    roots = documents(content, findings, each=_SERVICES, visit=reading.entry, is_json=is_json)
+    for root in roots:
         reading.end_of_document(root, findings)
     findings.raise_any()
     return reading.catalogue()

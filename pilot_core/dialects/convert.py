@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from collections.abc import Callable, Hashable, Iterator
 from typing import TypeVar
 
@@ -140,10 +141,8 @@ def _ports(entries: tuple[PortEntry, ...], refuse: Refuse) -> Iterator[Port]:
 
 def _address(written: str, resolution: Resolution) -> str:
     """The address in its shortest form; empty where it is none that goes with the resolution."""
-    try:
-        return str(ipaddress.ip_address(written)) if "%" not in written else ""
-    except ValueError:
-        pass  # no IP address: it may still be a name or a socket
+    if ip := _ip(written):
+        return ip
     if written.startswith(UNIX):
         path = written.removeprefix(UNIX)
         is_path = path.startswith("/") and "\0" not in path
@@ -151,6 +150,20 @@ def _address(written: str, resolution: Resolution) -> str:
         return written if is_path and fits else ""
     is_name = resolution is Resolution.DNS and not written.startswith("*")
     return hostname_of(written) if is_name else ""
+
+
+def _ip(written: str) -> str:
+    """An IP address in its shortest form; empty where it is none."""
+    try:
+        # The kernel's parser is many times faster, and takes one form of IPv4 only.
+        socket.inet_pton(socket.AF_INET, written)
+        return written
+    except (OSError, ValueError):
+        pass  # no IPv4 address
+    try:
+        return str(ipaddress.IPv6Address(written)) if "%" not in written else ""
+    except ValueError:
+        return ""
 
 
 def _no_address(written: EndpointEntry, resolution: Resolution) -> str:

@@ -28,22 +28,31 @@ MAX_ALIASED = 200_000
 """How many nodes all aliases of a file may stand for."""
 
 _MERGE = "<<"
+_SCALARS = frozenset({yaml.ScalarEvent, json_events.Word})
+_SEQUENCES = frozenset({yaml.SequenceStartEvent, json_events.SequenceStart})
 
 Visit: TypeAlias = Callable[[Node, int, Findings], None]
 """Called with an item of the long list, its index, and what is wrong in it so far."""
 
 
 def documents(
-    content: bytes | str, findings: Findings, *, each: str = "", visit: Visit | None = None
+    content: bytes | str,
+    findings: Findings,
+    *,
+    each: str = "",
+    visit: Visit | None = None,
+    is_json: bool = False,
 ) -> Iterator[Node]:
-    """The documents of a file, one after another; an empty one is a null.
+    """The documents of a file, one after another; an empty one is a null. It is JSON where
+    `is_json` says so, or the file's name.
 
     With `visit`, the items of the list under the top-level key `each` are handed to it instead of
     being kept, each with findings of its own. Raises ConfigError where the text cannot be read;
     then nothing that was visited or yielded before is worth anything.
     """
     text = _text(content, findings.path)
-    reader = _Reader(_events(text, findings.path), findings, each, visit)
+    events = _events(text, findings.path, is_json or findings.path.endswith(".json"))
+    reader = _Reader(events, findings, each, visit)
     try:
         yield from reader.documents()
     except yaml.MarkedYAMLError as error:
@@ -92,9 +101,9 @@ class _Reader:
         if event.tag is not None:
             self._refuse_tag(event)
         before = self._nodes
-        if kind is yaml.ScalarEvent:
+        if kind in _SCALARS:
             node: Node = _scalar(event)
-        elif kind is yaml.SequenceStartEvent:
+        elif kind in _SEQUENCES:
             node = self._sequence(event, depth)
         else:
             node = self._mapping(event, depth)
@@ -128,7 +137,7 @@ class _Reader:
         return Mapping(entries, start.start_mark.line + 1, start.start_mark.column + 1)
 
     def _key(self, event: Any) -> str:
-        if type(event) is not yaml.ScalarEvent:
+        if type(event) not in _SCALARS:
             raise self._error(event, "a key must be a plain word or a string")
         if event.anchor is not None:
             self._anchors[event.anchor] = (_scalar(event), 1)
@@ -138,7 +147,7 @@ class _Reader:
         event = self._next()
         wanted = depth == 0 and self._visit is not None and name == self._each
         # An anchored list may be asked for again, so it has to be kept.
-        if wanted and type(event) is yaml.SequenceStartEvent and event.anchor is None:
+        if wanted and type(event) in _SEQUENCES and event.anchor is None:
             return self._visited(event)
         return self._node(event, depth + 1)
 
@@ -194,9 +203,9 @@ def _scalar(event: Any) -> Scalar:
     return Scalar(value, mark.line + 1, mark.column + 1)
 
 
-def _events(text: str, path: str) -> Callable[[], Any]:
+def _events(text: str, path: str, is_json: bool) -> Callable[[], Any]:
     """Gives the next event at each call, at last None."""
-    if path.endswith(".json"):
+    if is_json:
         return functools.partial(next, json_events.events(text, path), None)
     parse: Callable[[], Any] = CParser(text).get_event
     return parse

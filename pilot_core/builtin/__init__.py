@@ -1,0 +1,1 @@
+"""The adapters in the box: catalogue files, and catalogue documents over HTTP."""
