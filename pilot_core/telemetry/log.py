@@ -73,8 +73,8 @@ def configure(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # It reports every client that goes away as an error of ours.
-    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    # One line per event of the file system: ours, about what it meant, is enough.
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
 
 
 def _time(seconds: float) -> str:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -84,6 +84,8 @@ class CoreMetrics:
     """The metrics registry of a daemon, with what the core itself counts."""
 
     def __init__(self) -> None:
+        # When a counter was made is nothing anybody asks for, and doubles the page.
+        disable_created_metrics()
         self.registry = CollectorRegistry()
         self.adapters = AdapterMetrics(self.registry, {})
         info = Gauge("pilot_info", "the version that runs", ["version"], registry=self.registry)

@@ -38,14 +38,18 @@ class Problems:
         self, code: str, *, registry: str = "", source: str | None = None, object: str | None = None
     ) -> None:
         """It is over. Without `source` or `object`, all of that code and registry are."""
-        gone = [
-            k
-            for k in self._open
-            if k[0] == code
-            and k[1] == registry
-            and source in (None, k[2])
-            and object in (None, k[3])
-        ]
+        if source is not None and object is not None:
+            # The usual case, which must not cost the number of all that is open.
+            gone = [k for k in [(code, registry, source, object)] if k in self._open]
+        else:
+            gone = [
+                k
+                for k in self._open
+                if k[0] == code
+                and k[1] == registry
+                and source in (None, k[2])
+                and object in (None, k[3])
+            ]
         for k in gone:
             del self._open[k]
         if gone:
