@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from pilot_core.model import Locality, Proxy, ProxyKind
-from pilot_core.plan import addresses, layers
+from pilot_core.plan import addresses, carried, layers
 from pilot_core.plan.inbound import Stand
 from pilot_core.plan.layers import LayerKey, Wanted
 from pilot_core.plan.views import Direction
@@ -58,9 +58,10 @@ def _explicit(proxy: Proxy, http: layers.HttpListener) -> tuple[Wanted, ...]:
     """The listeners it asks for, without what cannot be read; the first one has the address."""
     wanted: dict[tuple[str, int], str] = {}
     for listen, target in proxy.outbound:
-        where = addresses.parse(listen)
-        if where is not None and where != (http.address, http.port):
-            wanted.setdefault(where, target.lower())
+        where, hostname = addresses.parse(listen), target.lower().rpartition(":")[0]
+        if where in (None, (http.address, http.port)) or not carried.is_hostname(hostname):
+            continue
+        wanted.setdefault(where, target.lower())
     return tuple(sorted(wanted.items()))
 
 
