@@ -10,11 +10,11 @@ from typing import Any
 
 from pilot_core.demo import plugin, script
 from pilot_core.demo.load import Load, get
-from pilot_core.demo.process import ProcessFailed
 from pilot_core.demo.report import NotSeen, Teller
 from pilot_core.demo.shop import DOMAIN
 from pilot_core.demo.stage import SERVICE_PORT, Stage, Workload
 
+_TYPES = ("CDS", "EDS", "LDS", "RDS")
 _PATIENCE = 20.0
 _LOOK_AGAIN = 0.03
 
@@ -192,8 +192,7 @@ class Tour:
 
     async def _proxies_in_sync(self) -> list[Any]:
         items: list[Any] = (await self.stage.ask("/api/v1/proxies"))["items"]
-        types = ("CDS", "LDS", "EDS", "RDS")
-        in_sync = [p for p in items if all(p["types"][t]["state"] == "synced" for t in types)]
+        in_sync = [p for p in items if all(_state(p, t) == "synced" for t in _TYPES)]
         return in_sync if len(in_sync) == len(self.at) else []
 
     async def _chain(self) -> dict[str, Any]:
@@ -249,14 +248,14 @@ def _chain_in_words(said: dict[str, Any]) -> str:
     )
 
 
+def _state(proxy: dict[str, Any], kind: str) -> str:
+    """How far a proxy is with a type; `-` before it has asked for it."""
+    return str((proxy["types"][kind] or {}).get("state", "-"))
+
+
 def _ps(proxies: list[dict[str, Any]]) -> list[str]:
-    types = ("CDS", "EDS", "LDS", "RDS")
-    rows = [["PROXY", "VARIANT", *types]]
-    for p in proxies:
-        states = [p["types"][t]["state"] for t in types]
-        rows.append([p["workload"], p["variant"], *states])
+    rows = [["PROXY", "VARIANT", *_TYPES]]
+    rows += [[p["workload"], p["variant"], *(_state(p, t) for t in _TYPES)] for p in proxies]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
 
-
-__all__ = ["ProcessFailed", "Tour"]

@@ -143,9 +143,8 @@ async def test_an_explicit_listener_carries_http_and_tcp(stage, variant):
 
 
 async def test_a_unix_socket_and_a_dns_name_are_endpoints_too(stage, variant):
-    behind = Backend("behind a socket")
     path = stage.folder / "app.sock"
-    await behind.start_unix(path)
+    await stage.unix_backend("behind a socket", path)
     named = await stage.backend("behind a name")
     stage.write(
         "shop.yaml",
@@ -164,7 +163,6 @@ async def test_a_unix_socket_and_a_dns_name_are_endpoints_too(stage, variant):
     await until(lambda: answers(listener, "socket.shop.mesh", b"behind a socket"), "the socket")
     await until(lambda: answers(listener, "named.shop.mesh", b"behind a name"), "the name")
     await no_nack(daemon, envoy)
-    await behind.stop()
 
 
 async def test_an_unhealthy_endpoint_and_one_without_weight_take_no_traffic(stage, variant):

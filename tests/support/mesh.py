@@ -96,8 +96,9 @@ class Backend:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                await reader.readuntil(b"\r\n\r\n")
+            asked = b""
+            while b"connection: close" not in asked:
+                asked = await reader.readuntil(b"\r\n\r\n")
                 self.requests += 1
                 body = self.name.encode()
                 head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n".encode()
@@ -285,6 +286,12 @@ class Mesh:
         backend = Backend(name)
         self._stack.push_async_callback(backend.stop)
         await backend.start(address, port)
+        return backend
+
+    async def unix_backend(self, name: str, path: Path) -> Backend:
+        backend = Backend(name)
+        self._stack.push_async_callback(backend.stop)
+        await backend.start_unix(path)
         return backend
 
     def write(self, name: str, text: str) -> Path:
