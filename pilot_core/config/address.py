@@ -16,7 +16,8 @@ def split(text: str) -> tuple[str, int]:
     host = host[1:-1] if bracketed else host
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise ValueError(f"{text!r} is no address such as 127.0.0.1:15010")
-    if host != _LOCALHOST and ("%" in host or ipaddress.ip_address(host).version == 6) != bracketed:
+    is_v6 = host != _LOCALHOST and ipaddress.ip_address(host).version == 6
+    if is_v6 != bracketed or "%" in host:
         raise ValueError(f"{text!r} is no address such as [::1]:15010")
     return host, int(port)
 

@@ -10,6 +10,7 @@ import enum
 import json
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,10 @@ def sample(kinds: Iterable[str], *, adapter_types: AdapterTypes) -> str:
 
 def _adapters(kinds: Iterable[str], adapter_types: AdapterTypes) -> list[str]:
     lines: list[str] = []
+    seen: Counter[str] = Counter()
     for kind in kinds:
-        name = kind if f"- name: {kind}" not in lines else f"{kind}-{len(lines)}"
+        seen[kind] += 1
+        name = kind if seen[kind] == 1 else f"{kind}-{seen[kind]}"
         lines += [f"- name: {name}", f"  kind: {kind}"]
         lines += _fields(AdapterSettings, "  ", leave_out=("name", "kind", "config"))
         lines += ["  config:", *_fields(adapter_types(kind).Config, "    ")]

@@ -159,7 +159,8 @@ _LIMITED = (str, int, float, list, tuple, dict)
 
 def _union(options: tuple[Any, ...]) -> Read:
     rest = tuple(option for option in options if option is not types.NoneType)
-    read = _reader(rest[0]) if len(rest) == 1 else _anything(typing.Union[rest])  # noqa: UP007
+    either = typing.Union[rest]  # noqa: UP007  of a tuple
+    read = _reader(either) if len(rest) == 1 or either == Node else _anything(either)
 
     def optional(run: Decoder, node: Node, where: Where) -> Any:
         if len(rest) < len(options) and type(node) is Scalar and node.value is None:

@@ -108,4 +108,5 @@ def _not_json(text: str, path: str, words: str) -> ConfigError:
     before = text.encode()[: int(found[1]) if found else 0].decode(errors="replace")
     line = before.count("\n") + 1
     column = len(before) - (before.rfind("\n") + 1) + 1
-    return ConfigError(Finding(path, line, column, "not JSON: unexpected word"))
+    reason = words.removeprefix("JSON is malformed: ").partition(" (byte")[0].lower()
+    return ConfigError(Finding(path, line, column, f"not JSON: {reason}"))
