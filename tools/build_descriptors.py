@@ -69,7 +69,8 @@ def collect() -> bytes:
 
 def stubs() -> str:
     """Types for editors and mypy: the named messages, with their fields."""
-    sys.path.insert(0, str(PACKAGE.parent))
+    if str(PACKAGE.parent) not in sys.path:
+        sys.path.insert(0, str(PACKAGE.parent))
     from pilot_xds import protos
 
     lines = [
@@ -81,6 +82,7 @@ def stubs() -> str:
         "from google.protobuf.descriptor_pool import DescriptorPool",
         "from google.protobuf.message import Message",
         "",
+        "SNAPSHOT: str",
         "POOL: DescriptorPool",
         "NAMES: Mapping[str, str]",
         "def message(full_name: str) -> type[Message]: ...",

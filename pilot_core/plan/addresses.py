@@ -15,6 +15,7 @@ from pilot_core.model.endpoint import UNIX
 _UNIX_PATH_LIMIT = 107
 """Bytes that fit into `sockaddr_un.sun_path` with its end mark."""
 _PORT_DIGITS = 5
+_NOT_IN_DNS_NAMES = frozenset(" /:")
 
 
 def is_ip(text: str) -> bool:
@@ -34,7 +35,7 @@ def is_unix(text: str) -> bool:
 
 
 def is_dns_name(text: str) -> bool:
-    return 0 < len(text) <= 253 and "/" not in text and ":" not in text and text.isprintable()
+    return 0 < len(text) <= 253 and text.isprintable() and not set(text) & _NOT_IN_DNS_NAMES
 
 
 def usable(addresses: tuple[str, ...], resolution: Resolution) -> tuple[str, ...]:

@@ -98,3 +98,22 @@ def _listener(name: str, manager: dict[str, Any], port: int) -> dict[str, Any]:
         "address": {"socket_address": {"address": "127.0.0.250", "port_value": port}},
         "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
     }
+
+
+def standalone(resources: Resources) -> dict[str, Any]:
+    """A bootstrap that works by itself: load assignments inside their clusters, and routes inside
+    their listeners, as if a server had sent them."""
+    made = copy.deepcopy(resources)
+    assignments = {a["cluster_name"]: a for a in made["endpoints"]}
+    routes = {r["name"]: r for r in made["routes"]}
+    for cluster in made["clusters"]:
+        if cluster.pop("eds_cluster_config", None):
+            cluster.update(type="STATIC", load_assignment=assignments[cluster["name"]])
+    for listener in made["listeners"]:
+        for manager in (f["typed_config"] for f in listener["filter_chains"][0]["filters"]):
+            if "rds" in manager:
+                manager["route_config"] = routes[manager.pop("rds")["route_config_name"]]
+    return {
+        "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}},
+        "static_resources": {"clusters": made["clusters"], "listeners": made["listeners"]},
+    }

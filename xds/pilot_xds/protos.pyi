@@ -6,6 +6,7 @@ from typing import Any
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
+SNAPSHOT: str
 POOL: DescriptorPool
 NAMES: Mapping[str, str]
 def message(full_name: str) -> type[Message]: ...
