@@ -2,77 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
-from pilot_core.admin.view import View
+from pilot_core.admin import shapes
+from pilot_core.admin.answers import array, bad, lists, missing
+from pilot_core.admin.view import View, near
 from pilot_xds.rendering import KINDS
 
 
-def routes(view: View) -> list[web.RouteDef]:
-    pages = _Pages(view)
-    return [
-        web.get("/debug/syncz", pages.syncz),
-        web.get("/debug/registryz", pages.registryz),
-        web.get("/debug/endpointz", pages.endpointz),
-        web.get("/debug/configz", pages.configz),
-        web.get("/debug/config_dump", pages.config_dump),
-        web.get("/debug/adsz", pages.adsz),
-    ]
+class Debug:
+    """Pages for people who look for the reason of something; their shapes may change."""
 
-
-class _Pages:
     def __init__(self, view: View) -> None:
         self._view = view
 
-    async def syncz(self, request: web.Request) -> web.Response:
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/debug/syncz", self._syncz),
+            web.get("/debug/registryz", self._registryz),
+            web.get("/debug/endpointz", self._endpointz),
+            web.get("/debug/configz", self._configz),
+            web.get("/debug/config_dump", self._config_dump),
+            web.get("/debug/adsz", self._adsz),
+        ]
+
+    async def _syncz(self, request: web.Request) -> web.StreamResponse:
         """Per proxy and type: what was sent last, and what was acknowledged."""
-        return _json(
-            [
-                {
-                    "proxy": proxy.id,
-                    "proxy_version": proxy.version,
-                    **{
-                        f"{name.lower()}_{part}": getattr(shown, field) if shown else None
-                        for name, shown in proxy.types.items()
-                        for part, field in (("sent", "version"), ("acked", "acked"))
-                    },
-                }
-                for proxy in self._view.proxies()
-            ]
-        )
+        return await array(request, map(_sync, self._view.proxies()))
 
-    async def registryz(self, request: web.Request) -> web.Response:
+    async def _registryz(self, request: web.Request) -> web.StreamResponse:
         """Every service."""
-        return _json(list(self._view.services()))
+        return await array(request, self._view.services())
 
-    async def endpointz(self, request: web.Request) -> web.Response:
+    async def _endpointz(self, request: web.Request) -> web.StreamResponse:
         """Every endpoint, by service."""
-        hostnames = sorted(self._view.hub.world.endpoints)
-        return _json([{"svc": h, "ep": self._view.endpoints(h)} for h in hostnames])
+        return await array(request, self._endpoints())
 
-    async def configz(self, request: web.Request) -> web.Response:
+    def _endpoints(self) -> Iterator[dict[str, Any]]:
+        for hostname in sorted(self._view.hub.world.endpoints):
+            yield {"svc": hostname, "ep": self._view.endpoints(hostname)}
+
+    async def _configz(self, request: web.Request) -> web.StreamResponse:
         """The registries, as they are configured and as they are doing."""
-        return _json(self._view.registries())
+        return await array(request, self._view.registries())
 
-    async def adsz(self, request: web.Request) -> web.Response:
+    async def _adsz(self, request: web.Request) -> web.StreamResponse:
         """Who is connected."""
-        proxies = self._view.proxies()
-        return _json({"totalClients": len(proxies), "clients": proxies})
+        head = {"totalClients": len(self._view.fleet.connections)}
+        return await lists(request, head, {"clients": self._view.proxies()})
 
-    async def config_dump(self, request: web.Request) -> web.Response:
+    async def _config_dump(self, request: web.Request) -> web.StreamResponse:
         """All that one proxy is to have."""
         proxy_id = request.query.get("proxyID", "")
         if not proxy_id:
-            return _json({"error": "say which proxy: /debug/config_dump?proxyID=ID"}, 400)
+            return bad("say which proxy: /debug/config_dump?proxyID=ID")
         found = self._view.config(proxy_id, list(KINDS))
         if found is None:
-            return _json({"error": f"no proxy {proxy_id} is connected"}, 404)
-        return _json(found)
+            hint = await near(proxy_id, self._view.proxy_names())
+            return missing(f"no proxy {proxy_id} is connected", hint)
+        return await lists(request, {"proxy": found.proxy}, found.resources)
 
 
-def _json(value: Any, status: int = 200) -> web.Response:
-    body = msgspec.json.format(msgspec.json.encode(value), indent=2)
-    return web.Response(status=status, body=body, content_type="application/json")
+def _sync(proxy: shapes.ShownProxy) -> dict[str, Any]:
+    said: dict[str, Any] = {"proxy": proxy.id, "proxy_version": proxy.version}
+    for name, shown in proxy.types.items():
+        said[f"{name.lower()}_sent"] = shown.version if shown else None
+        said[f"{name.lower()}_acked"] = shown.acked if shown else None
+    return said

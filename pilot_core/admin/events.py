@@ -6,7 +6,6 @@ A slow listener misses events rather than making anybody wait; each event says h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -18,10 +17,11 @@ from pilot_core.model import Delta, World
 _WAITING_AT_MOST = 100
 _NAMES_AT_MOST = 50
 _HEARTBEAT = 15.0
+_END = b""
 
 
-class _Listeners:
-    """Everybody who listens, each with a short queue."""
+class Events:
+    """Everybody who listens at /api/v1/events, each with a short queue."""
 
     def __init__(self, view: View) -> None:
         self._queues: set[asyncio.Queue[bytes]] = set()
@@ -29,17 +29,33 @@ class _Listeners:
         view.hub.follow(self._changed)
         view.problems.subscribe(self._problems)
 
-    def add(self) -> asyncio.Queue[bytes]:
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """One listener, until it or the server goes."""
+        response = web.StreamResponse(
+            headers={"content-type": "text/event-stream", "cache-control": "no-store"}
+        )
+        await response.prepare(request)
         queue: asyncio.Queue[bytes] = asyncio.Queue(_WAITING_AT_MOST)
         self._queues.add(queue)
-        return queue
+        try:
+            text = b": connected\n\n"
+            while text != _END:
+                await response.write(text)
+                text = await _next(queue)
+        except ConnectionError:
+            return response
+        finally:
+            self._queues.discard(queue)
+        return response
 
-    def remove(self, queue: asyncio.Queue[bytes]) -> None:
-        self._queues.discard(queue)
+    async def end(self, application: web.Application) -> None:
+        """Let everybody go: the server stops."""
+        for queue in self._queues:
+            while not queue.empty():
+                queue.get_nowait()
+            queue.put_nowait(_END)
 
     def _tell(self, event: str, body: dict[str, Any]) -> None:
-        if not self._queues:
-            return
         text = b"event: " + event.encode() + b"\ndata: " + msgspec.json.encode(body) + b"\n\n"
         for queue in self._queues:
             if not queue.full():
@@ -51,33 +67,13 @@ class _Listeners:
                 "services": sorted(delta.services)[:_NAMES_AT_MOST],
                 "endpoints": sorted(delta.endpoints)[:_NAMES_AT_MOST],
                 "changed": len(delta.hostnames),
+                "see": "/api/v1/services",
             }
             self._tell("change", body)
 
     def _problems(self) -> None:
-        self._tell("problems", {"open": len(self._view.problems)})
-
-
-def stream(view: View) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """The handler of /api/v1/events."""
-    listeners = _Listeners(view)
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(
-            headers={"content-type": "text/event-stream", "cache-control": "no-store"}
-        )
-        await response.prepare(request)
-        queue = listeners.add()
-        try:
-            await response.write(b": connected\n\n")
-            while True:
-                await response.write(await _next(queue))
-        except ConnectionError:
-            return response
-        finally:
-            listeners.remove(queue)
-
-    return handle
+        if self._queues:
+            self._tell("problems", {"open": len(self._view.problems), "see": "/api/v1/problems"})
 
 
 async def _next(queue: asyncio.Queue[bytes]) -> bytes:

@@ -6,10 +6,10 @@ import hmac
 import ipaddress
 from pathlib import Path
 
-import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from pilot_core.admin.answers import answer
 from pilot_core.admin.shapes import ShownError
 
 _OPEN = frozenset({"/livez", "/readyz"})
@@ -22,8 +22,10 @@ def guard(token_file: Path | None) -> Middleware:
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         if token_file is None:
-            if not _is_local(request.host):
-                return _refuse(403, f"this server answers to localhost, not to {request.host}")
+            # Not `request.host`, which asks DNS where the header is missing.
+            host = request.headers.get("host", "localhost")
+            if not is_local(host):
+                return _refuse(403, f"this server answers to localhost, not to {host}")
         elif request.path not in _OPEN and not _has_token(request, token_file):
             return _refuse(401, "a token is needed: --token-file FILE, or PILOT_CORE_TOKEN_FILE")
         return await handler(request)
@@ -31,10 +33,12 @@ def guard(token_file: Path | None) -> Middleware:
     return check
 
 
-def _is_local(host: str) -> bool:
+def is_local(host: str) -> bool:
     """Against DNS rebinding: a page on a foreign name must not reach this server by it."""
-    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
-    name = name.strip("[]") or host
+    name, colon, port = host.rpartition(":")
+    if not colon or not port.isdecimal():
+        name = host
+    name = name.strip("[]").lower()
     if name == "localhost":
         return True
     try:
@@ -47,13 +51,13 @@ def _has_token(request: web.Request, token_file: Path) -> bool:
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     try:
         # Read each time: a rotated token holds from the next request on.
-        token = token_file.read_text().strip()
+        token = token_file.read_bytes().strip()
     except OSError:
         return False
-    same = hmac.compare_digest(given.strip().encode(), token.encode())
+    same = hmac.compare_digest(given.strip().encode(errors="surrogateescape"), token)
     return scheme.lower() == "bearer" and bool(token) and same
 
 
 def _refuse(status: int, error: str) -> web.Response:
-    body = msgspec.json.encode(ShownError(error=error))
-    return web.Response(status=status, body=body, content_type="application/json")
+    headers = {"www-authenticate": "Bearer"} if status == 401 else None
+    return answer(ShownError(error=error), status, headers=headers)

@@ -13,6 +13,7 @@ from pilot_core.admin import shapes
 
 _JSON = "application/json"
 _PATHS: dict[str, tuple[str, Any]] = {
+    "/version": ("what runs", shapes.ShownVersion),
     "/api/v1/services": ("all services of all registries", shapes.Listing[shapes.ShownService]),
     "/api/v1/services/{hostname}": ("one service", shapes.ShownService),
     "/api/v1/services/{hostname}/endpoints": (
@@ -62,5 +63,5 @@ def _operation(path: str, summary: str, schema: Any, error: Any) -> dict[str, An
     return {"summary": summary, "parameters": parameters, "responses": responses}
 
 
-async def answer(request: web.Request) -> web.Response:
+async def description(request: web.Request) -> web.Response:
     return web.Response(body=msgspec.json.encode(document()), content_type=_JSON)

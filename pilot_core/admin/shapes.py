@@ -134,6 +134,14 @@ class Listing(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     items: list[T]
 
 
+class ShownVersion(Shape, frozen=True, kw_only=True):
+    """Which program answers."""
+
+    name: str = "pilot-core"
+    version: str
+    api: str = API_VERSION
+
+
 class ShownError(Shape, frozen=True):
     """What went wrong, and what to do."""
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from pilot_core.admin import shapes
 from pilot_core.clock import Clock
-from pilot_core.model import Endpoint, Health, MeshService, Problem, Shard
+from pilot_core.model import Endpoint, Health, MeshService, Problem, Shard, World
 from pilot_core.registry.hub import Hub
 from pilot_core.registry.state import Held, RegistryState
 from pilot_core.telemetry.problems import Problems
 from pilot_xds import status
 from pilot_xds.fleet import Fleet
+
+
+class HeldConfig(NamedTuple):
+    """What the server holds for a proxy; resources are made when they are asked for."""
+
+    proxy: str
+    resources: Mapping[str, Iterator[dict[str, Any]]]
 
 
 class View:
@@ -22,13 +31,15 @@ class View:
         self.hub, self.fleet, self.problems, self.clock = hub, fleet, problems, clock
 
     def services(self) -> Iterator[shapes.ShownService]:
+        """By hostname, all of one world, however long it takes to show them."""
         world = self.hub.world
         for hostname in sorted(world.services):
-            yield self._service(world.services[hostname])
+            yield _service(world, world.services[hostname])
 
     def service(self, hostname: str) -> shapes.ShownService | None:
-        found = self.hub.world.services.get(hostname)
-        return self._service(found) if found else None
+        world = self.hub.world
+        found = world.services.get(hostname)
+        return _service(world, found) if found else None
 
     def endpoints(self, hostname: str) -> list[shapes.ShownEndpoint]:
         """In order of address, registry and source."""
@@ -39,50 +50,53 @@ class View:
     def registries(self) -> list[shapes.ShownRegistry]:
         return [_registry(state) for state in self.hub.registries()]
 
-    def proxies(self) -> list[shapes.ShownProxy]:
-        return [_proxy(state) for state in status.proxies(self.fleet, self.clock)]
+    def proxies(self) -> Iterator[shapes.ShownProxy]:
+        return map(_proxy, status.proxies(self.fleet, self.clock))
 
     def proxy(self, proxy_id: str) -> shapes.ShownProxy | None:
+        """By its id, or by the name of its workload where only one has it."""
         found = status.find(self.fleet, proxy_id)
         return _proxy(status.state(found, self.fleet.world, self.clock)) if found else None
 
-    def config(self, proxy_id: str, kinds: list[str]) -> shapes.ShownConfig | None:
+    def namesakes(self, name: str) -> list[str]:
+        return status.namesakes(self.fleet, name)
+
+    def proxy_names(self) -> set[str]:
+        return status.names(self.fleet)
+
+    def config(self, proxy_id: str, kinds: Iterable[str]) -> HeldConfig | None:
         found = status.find(self.fleet, proxy_id)
         if found is None or found.proxy is None:
             return None
-        return shapes.ShownConfig(proxy=found.proxy.id, **status.config(found, kinds))
+        return HeldConfig(found.proxy.id, status.config(found, kinds))
 
     def shown_problems(self) -> list[shapes.ShownProblem]:
         return [_problem(problem) for problem in self.problems]
 
-    def near_hostname(self, hostname: str) -> str | None:
-        return _near(hostname, list(self.hub.world.services))
 
-    def near_proxy(self, proxy_id: str) -> str | None:
-        states = status.proxies(self.fleet, self.clock)
-        return _near(proxy_id, [s.id for s in states] + [s.workload or "" for s in states])
-
-    def _service(self, found: MeshService) -> shapes.ShownService:
-        service = found.service
-        endpoints = list(self.hub.world.endpoints_of(service.hostname))
-        healthy = sum(e.health is Health.HEALTHY for e in endpoints)
-        return shapes.ShownService(
-            hostname=service.hostname,
-            namespace=service.namespace,
-            registries=list(found.registries),
-            ports=[
-                shapes.ShownPort(name=p.name, number=p.number, protocol=p.protocol)
-                for p in service.ports
-            ],
-            resolution=service.resolution,
-            visibility=list(service.visibility),
-            endpoints=shapes.EndpointCount(total=len(endpoints), healthy=healthy),
-            conflicts=[f"{c.place}: {c.message}" for c in found.conflicts],
-        )
+async def near(word: str, words: Iterable[str]) -> str | None:
+    """The word that was probably meant. In a thread: it compares with every one of them."""
+    found = await asyncio.to_thread(difflib.get_close_matches, word[:253], list(words), 1)
+    return found[0] if found else None
 
 
-def _near(word: str, words: list[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(word, words, 1)), None)
+def _service(world: World, found: MeshService) -> shapes.ShownService:
+    service = found.service
+    endpoints = list(world.endpoints_of(service.hostname))
+    healthy = sum(e.health is Health.HEALTHY for e in endpoints)
+    return shapes.ShownService(
+        hostname=service.hostname,
+        namespace=service.namespace,
+        registries=list(found.registries),
+        ports=[
+            shapes.ShownPort(name=p.name, number=p.number, protocol=p.protocol)
+            for p in service.ports
+        ],
+        resolution=service.resolution,
+        visibility=list(service.visibility),
+        endpoints=shapes.EndpointCount(total=len(endpoints), healthy=healthy),
+        conflicts=[f"{c.place}: {c.message}" for c in found.conflicts],
+    )
 
 
 def _endpoint(endpoint: Endpoint, shard: Shard) -> shapes.ShownEndpoint:

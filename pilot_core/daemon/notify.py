@@ -17,6 +17,8 @@ def notify(*states: str, environment: Mapping[str, str] = os.environ) -> bool:
     address = "\0" + path[1:] if path.startswith("@") else path
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as to:
+            # A full queue must not stop the event loop.
+            to.setblocking(False)
             to.sendto("\n".join(states).encode(), address)
     except OSError:
         return False
@@ -30,7 +32,15 @@ def reloading() -> None:
 
 async def watchdog(environment: Mapping[str, str] = os.environ) -> None:
     """Show twice per watchdog interval that the event loop turns; returns if none is set."""
-    interval = int(environment.get("WATCHDOG_USEC", "0")) / 1_000_000
+    interval = _interval(environment)
     while interval:
         notify("WATCHDOG=1", environment=environment)
         await asyncio.sleep(interval / 2)
+
+
+def _interval(environment: Mapping[str, str]) -> float:
+    """Seconds; 0 where no watchdog is meant for this process."""
+    if environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return 0
+    said = environment.get("WATCHDOG_USEC", "")
+    return int(said) / 1_000_000 if said.isdecimal() else 0

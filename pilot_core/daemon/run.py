@@ -1,7 +1,8 @@
 """`pilot-core run`: start, serve, reload, drain.
 
 Rule 1: signals only set events; one place decides what they mean.
-Rule 2: every task is in one group: if a part fails, the daemon says so and ends.
+Rule 2: every task is in one group: if a part fails, the daemon says so, drains and ends with 1.
+Rule 3: it ends within a bound, whatever some adapter's thread is doing.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 import sys
+import threading
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
-from watchfiles import awatch
-
+from pilot_core import __version__
 from pilot_core.config import load
 from pilot_core.config.schema import Settings
-from pilot_core.daemon import notify, state_dir
+from pilot_core.daemon import notify, state_dir, token, watch
 from pilot_core.daemon.parts import Parts, registrations
 from pilot_core.daemon.reload import Reloader
 from pilot_core.errors import ConfigError
@@ -27,6 +31,9 @@ from pilot_core.registry import loader
 log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 2.0
+"""Over so long the streams are ended, so that their clients do not all come back at once."""
+_DRAIN_AT_MOST = 15.0
+_LEAVE_AT_MOST = 3.0
 _GC_THRESHOLDS = (50_000, 50, 100)
 """The world is large and hardly ever garbage: looking through it less often is most of the
 difference between a quiet push and one that waits for the collector."""
@@ -42,58 +49,86 @@ class Signals:
     def listen(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop.set)
+            loop.add_signal_handler(number, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self.reload.set)
+
+    def _stop(self) -> None:
+        self.stop.set()
+        # Who asks twice does not want to wait.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
 
 
 def main(path: Path) -> int:
     """Run until a signal ends it. Returns the exit code. Raises ConfigError, PluginError."""
+    os.umask(0o077)
     path = path.absolute()
+    before = watch.content(path)
     settings = load.load(path, adapter_types=loader.load)
-    with contextlib.ExitStack() as stack:
-        kept = (
-            stack.enter_context(state_dir.locked(settings.state_dir))
-            if settings.state_dir
-            else None
-        )
+    token.check(settings.admin.token_file)
+    with _state_file(settings) as state_file:
         gc.set_threshold(*_GC_THRESHOLDS)
-        return asyncio.run(_run(path, settings, kept))
+        return asyncio.run(_run(path, before, settings, state_file))
 
 
-async def _run(path: Path, settings: Settings, state_file: Path | None) -> int:
+@contextlib.contextmanager
+def _state_file(settings: Settings) -> Iterator[Path | None]:
+    if settings.state_dir is None:
+        yield None
+        return
+    with state_dir.locked(settings.state_dir) as state_file:
+        yield state_file
+
+
+async def _run(path: Path, before: bytes | None, settings: Settings, state: Path | None) -> int:
     signals = Signals()
     signals.listen()
-    parts = Parts(settings, state_file)
+    parts = Parts(settings, state)
     try:
         await parts.listen()
     except OSError as error:
         raise ConfigError(str(error)) from None
+    log.info("started", extra={"version": __version__, "config": str(path), "pid": os.getpid()})
+    _say_addresses(parts)
+    works = [
+        _serve(parts, settings),
+        Reloader(path, settings, parts).follow(signals.reload),
+        watch.follow(path, before, signals.reload),
+        notify.watchdog(),
+    ]
+    is_sound = await _until(signals.stop, works)
+    is_sound &= await _drain(parts)
+    code = 0 if is_sound else 1
+    _leave_soon(code)
+    return code
+
+
+def _say_addresses(parts: Parts) -> None:
     print(
         f"listening xds={parts.transport.address} admin={parts.admin.address}",
         file=sys.stderr,
         flush=True,
     )
-    failed = False
+
+
+async def _until(stop: asyncio.Event, works: list[Coroutine[Any, Any, None]]) -> bool:
+    """Do all of it until it is to stop. False where a part failed."""
+    is_sound = True
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(_serve(parts, settings)),
-                group.create_task(_reload_on_signal(signals, Reloader(path, settings, parts))),
-                group.create_task(_watch(path, signals)),
-                group.create_task(notify.watchdog()),
-            ]
-            await signals.stop.wait()
+            tasks = [group.create_task(work) for work in works]
+            await stop.wait()
             for task in tasks:
                 task.cancel()
     except* Exception as errors:
-        failed = True
-        log.error("a part of the daemon failed", exc_info=errors)
-    await _drain(parts)
-    return 1 if failed else 0
+        log.critical("a part of the daemon failed", exc_info=errors)
+        is_sound = False
+    return is_sound
 
 
 async def _serve(parts: Parts, settings: Settings) -> None:
-    await parts.hub.start(registrations(settings))
+    await parts.hub.start(await asyncio.to_thread(registrations, settings))
     await parts.hub.ready.wait()
     parts.fleet.open()
     parts.admin.is_ready = True
@@ -104,36 +139,37 @@ async def _serve(parts: Parts, settings: Settings) -> None:
     log.info("serving", extra={"services": len(parts.hub.world.services)})
 
 
-async def _reload_on_signal(signals: Signals, reloader: Reloader) -> None:
-    while True:
-        await signals.reload.wait()
-        signals.reload.clear()
-        await reloader.reload()
-
-
-async def _watch(path: Path, signals: Signals) -> None:
-    """A reload when the file changes; its folder is watched, for files that are replaced."""
-    before = _content(path)
-    async for _ in awatch(path.parent, step=50, debounce=200, recursive=False):
-        now = _content(path)
-        if now != before and now is not None:
-            before = now
-            signals.reload.set()
-
-
-def _content(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
-
-
-async def _drain(parts: Parts) -> None:
+async def _drain(parts: Parts) -> bool:
+    """End everything in order. False where a part of that failed."""
     notify.notify("STOPPING=1")
     parts.admin.is_ready = False
-    await parts.health.serving(False)
     log.info("draining", extra={"streams": len(parts.fleet.connections)})
-    await parts.transport.drain(DRAIN_SECONDS)
-    await parts.hub.stop()
-    await parts.admin.stop()
+    steps = {
+        "health": parts.health.serving(False),
+        "xds": parts.transport.drain(DRAIN_SECONDS),
+        "registries": parts.hub.stop(),
+        "admin": parts.admin.stop(),
+    }
+    is_sound = True
+    for name, step in steps.items():
+        try:
+            async with asyncio.timeout(_DRAIN_AT_MOST):
+                await step
+        except Exception:
+            log.exception("draining failed", extra={"part": name})
+            is_sound = False
     log.info("stopped")
+    return is_sound
+
+
+def _leave_soon(code: int) -> None:
+    """Everything is written down: a thread or a task that does not end is not waited for."""
+
+    def leave() -> None:
+        log.warning("left behind what did not end", extra={"threads": threading.active_count()})
+        logging.shutdown()
+        os._exit(code)
+
+    timer = threading.Timer(_LEAVE_AT_MOST, leave)
+    timer.daemon = True
+    timer.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from pilot_core.model import World
 from pilot_xds import rendering
 from pilot_xds.connection import Connection
 from pilot_xds.fleet import Fleet
+from pilot_xds.snapshot import EMPTY
 from pilot_xds.types import ResourceType
 
 SHOWN = (
@@ -47,10 +49,20 @@ class ProxyState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     types: dict[str, TypeState | None]
 
 
-def proxies(fleet: Fleet, clock: Clock) -> list[ProxyState]:
-    """Everybody who is connected, by id."""
-    ordered = sorted(fleet.connections, key=lambda c: (_id(c), c.connected_since))
-    return [state(connection, fleet.world, clock) for connection in ordered]
+def proxies(fleet: Fleet, clock: Clock) -> Iterator[ProxyState]:
+    """Everybody who is connected, by id; each as it is when it is its turn."""
+    for connection in sorted(fleet.connections, key=lambda c: (_id(c), c.connected_since)):
+        yield state(connection, fleet.world, clock)
+
+
+def names(fleet: Fleet) -> set[str]:
+    """What `find` takes."""
+    return {name for c in fleet.connections for name in (_id(c), *_nicknames(c))}
+
+
+def namesakes(fleet: Fleet, name: str) -> list[str]:
+    """The ids of the proxies whose workload has this name, sorted."""
+    return sorted({_id(c) for c in fleet.connections if name in _nicknames(c)})
 
 
 def find(fleet: Fleet, proxy_id: str) -> Connection | None:
@@ -59,15 +71,17 @@ def find(fleet: Fleet, proxy_id: str) -> Connection | None:
     exact = [c for c in fleet.connections if _id(c) == proxy_id]
     if exact:
         return max(exact, key=lambda c: c.connected_since)
-    named = [c for c in fleet.connections if proxy_id in _nicknames(c)]
-    return named[0] if len(named) == 1 else None
+    ids = namesakes(fleet, proxy_id)
+    return find(fleet, ids[0]) if len(ids) == 1 else None
 
 
-def config(connection: Connection, kinds: list[str]) -> dict[str, list[Any]]:
-    """What the server holds for a proxy: resources by kind, in protobuf's JSON form."""
-    if connection.cohort is None:
-        return {kind: [] for kind in kinds}
-    return rendering.of_snapshot(connection.cohort.snapshot, kinds)
+def config(connection: Connection, kinds: Iterable[str]) -> dict[str, Iterator[dict[str, Any]]]:
+    """What the server holds for a proxy: resources by kind, in protobuf's JSON form, each made
+    when it is asked for."""
+    snapshot = connection.cohort.snapshot if connection.cohort else EMPTY
+    return {
+        kind: map(rendering.as_dict, snapshot.resources(rendering.KINDS[kind])) for kind in kinds
+    }
 
 
 def _id(connection: Connection) -> str:
