@@ -1,49 +1,96 @@
-"""Which records may enter the mirror: what an adapter says is not trusted to be sound.
+"""The door of the mirror: which records get in, and in what form.
 
-A record that is not sound is refused with a reason, and harms nothing else of its source.
+Rule 1: what gets in is a copy that msgspec has decoded, so that its types are right all the way
+down, whatever an adapter made it of.
+Rule 2: a record that cannot be copied, or that says what no proxy could serve, is refused with a
+reason, and harms nothing else of its source.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import socket
+from typing import get_args
 
-from pilot_core.model import Endpoint, Endpoints, Record, Service
+import msgspec
+
+from pilot_core.model import Endpoint, Endpoints, Port, Record, RecordKey, Service
+from pilot_core.model.endpoint import UNIX
 
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\Z")
+_DNS_NAME = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,251}[a-zA-Z0-9_.])?\Z")
+_NAMESPACE = re.compile(r"[^\s/|~]{1,253}\Z")
+_ONLY_DIGITS = re.compile(r"[0-9.]*\Z")
 _HOSTNAME_LIMIT = 253
 _WEIGHT_LIMIT = 2**32 - 1
 _PORT_LIMIT = 65535
+_UNIX_LIMIT = 107
+"""Bytes of a socket's path that Linux takes."""
+
+KINDS: dict[type, msgspec.msgpack.Decoder[Record]] = {
+    kind: msgspec.msgpack.Decoder(kind) for kind in get_args(Record)
+}
+_encoder = msgspec.msgpack.Encoder()
+_NOT_OF_ITS_TYPES = (
+    TypeError,
+    ValueError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    msgspec.MsgspecError,
+)
 
 
-def admit(records: Iterable[object]) -> tuple[tuple[Record, ...], list[str]]:
-    """The sound records, and a sentence for each that is not."""
-    sound: list[Record] = []
-    refused: list[str] = []
-    for record in records:
-        if not isinstance(record, Service | Endpoints):
-            refused.append(f"{type(record).__name__} is not a record")
-        elif problem := _problem(record):
-            refused.append(problem)
-        else:
-            sound.append(record)
-    return tuple(sound), refused
+class Refused(Exception):
+    """This record does not get in; the text says why."""
 
 
-def _problem(record: Service | Endpoints) -> str:
+def key(record: object) -> RecordKey | None:
+    """The record's key; None where what was put is no record, or has no name."""
+    if type(record) not in KINDS:
+        return None
+    hostname = record.hostname  # type: ignore[attr-defined]
+    # mypy: KINDS holds the members of the union Record, which all have one.
+    return (record.kind, hostname) if isinstance(hostname, str) else None  # type: ignore[attr-defined]
+
+
+def admit(record: object) -> Record:
+    """The copy that gets in. Raises Refused."""
+    decoder = KINDS.get(type(record))
+    if decoder is None:
+        raise Refused(f"{type(record).__name__} is not a record")
     try:
-        hash(record)
-        found = hostname_problem(record.hostname)
-        if found:
-            return found
-        return _service(record) if isinstance(record, Service) else _endpoints(record)
-    except (TypeError, AttributeError, ValueError) as error:
-        return f"{record.kind} {record.hostname!r} is not of the right types: {error}"
+        copy = decoder.decode(_encoder.encode(record))
+    except _NOT_OF_ITS_TYPES as error:
+        raise Refused(f"{name(record)} is not of the right types: {error}") from None
+    if copy != record:
+        raise Refused(f"{name(record)} is not of the right types: lists where tuples should be")
+    problem = problem_of(copy)
+    if problem:
+        raise Refused(problem)
+    return copy
+
+
+def name(record: object) -> str:
+    """What to call a record that is not sound, in a few words."""
+    found = key(record)
+    if found is None:
+        return type(record).__name__
+    kind, hostname = found
+    return f"{kind} {hostname[:60]!r}"
+
+
+def problem_of(record: Record) -> str:
+    """What a record of the right types says that cannot be served; empty if nothing."""
+    found = hostname_problem(record.hostname)
+    if found:
+        return found
+    return _service(record) if isinstance(record, Service) else _endpoints(record)
 
 
 def hostname_problem(hostname: str) -> str:
     """What is wrong with a hostname; empty if nothing is."""
-    if not isinstance(hostname, str) or not hostname:
+    if not hostname:
         return "a hostname is empty"
     if len(hostname) > _HOSTNAME_LIMIT:
         return f"hostname {hostname[:40]}… is longer than {_HOSTNAME_LIMIT} characters"
@@ -54,15 +101,29 @@ def hostname_problem(hostname: str) -> str:
 
 
 def _service(service: Service) -> str:
-    names = [port.name for port in service.ports]
-    numbers = [port.number for port in service.ports]
-    if len(set(names)) < len(names) or len(set(numbers)) < len(numbers):
-        return f"service {service.hostname}: two ports have the same name or number"
-    if not all(_is_port(number) for number in numbers):
-        return f"service {service.hostname}: a port is not a number from 1 to {_PORT_LIMIT}"
-    if not service.namespace or "/" in service.namespace:
-        return f"service {service.hostname}: {service.namespace!r} is not a namespace"
+    where = f"service {service.hostname}"
+    for port in service.ports:
+        if not 0 < port.number <= _PORT_LIMIT:
+            return f"{where}: port {port.number} is not a number from 1 to {_PORT_LIMIT}"
+    doubled = _doubled(service.ports)
+    if doubled:
+        return f"{where}: {doubled}"
+    if not _NAMESPACE.match(service.namespace):
+        return f"{where}: {service.namespace[:60]!r} is not a namespace"
+    for address in service.addresses:
+        if not is_ip(address.partition("/")[0]):
+            return f"{where}: {address[:60]!r} is not an IP address"
     return ""
+
+
+def _doubled(ports: tuple[Port, ...]) -> str:
+    """Two ports that would become one cluster, or that endpoints could not tell apart."""
+    names = {port.name for port in ports}
+    if len(names) < len(ports):
+        return "two ports have the same name"
+    # A name server answers on 53 over TCP and over UDP: two ports, one number.
+    numbers = {(port.number, port.protocol.is_datagram) for port in ports}
+    return "two ports have the same number" if len(numbers) < len(ports) else ""
 
 
 def _endpoints(record: Endpoints) -> str:
@@ -74,14 +135,37 @@ def _endpoints(record: Endpoints) -> str:
 
 
 def _endpoint(endpoint: Endpoint) -> str:
-    if not endpoint.addresses or not all(isinstance(a, str) and a for a in endpoint.addresses):
+    addresses = endpoint.addresses
+    if not addresses:
         return "an endpoint has no address"
-    if not isinstance(endpoint.weight, int) or not 0 <= endpoint.weight <= _WEIGHT_LIMIT:
-        return f"weight {endpoint.weight!r} of {endpoint.address} is not 0…{_WEIGHT_LIMIT}"
-    if not all(_is_port(number) for _, number in endpoint.ports):
-        return f"a port of {endpoint.address} is not a number from 1 to {_PORT_LIMIT}"
+    if len(addresses) == 1:
+        if not _is_address(addresses[0]):
+            return f"{addresses[0][:60]!r} is no IP address, DNS name or {UNIX}/path"
+    elif not all(is_ip(address) for address in addresses):
+        return f"several addresses of one endpoint have to be IP addresses: {addresses[0][:60]!r}"
+    if not 0 <= endpoint.weight <= _WEIGHT_LIMIT:
+        return f"weight {endpoint.weight} of {endpoint.address} is not 0…{_WEIGHT_LIMIT}"
+    for _, number in endpoint.ports:
+        if not 0 < number <= _PORT_LIMIT:
+            return f"port {number} of {endpoint.address} is not a number from 1 to {_PORT_LIMIT}"
     return ""
 
 
-def _is_port(number: object) -> bool:
-    return isinstance(number, int) and 0 < number <= _PORT_LIMIT
+def _is_address(address: str) -> bool:
+    if is_ip(address):
+        return True
+    if address.startswith(UNIX):
+        path = address.removeprefix(UNIX)
+        return path[:1] == "/" and "\0" not in path and len(path.encode()) <= _UNIX_LIMIT
+    # 10.0.0.300 is a slip of the pen, not a name: no top-level domain is a number.
+    return _DNS_NAME.match(address) is not None and not _ONLY_DIGITS.match(address)
+
+
+def is_ip(address: str) -> bool:
+    """An IPv4 or IPv6 address as `inet_pton` reads it, which is how Envoy does."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        socket.inet_pton(family, address)
+    except (OSError, ValueError):
+        return False
+    return True

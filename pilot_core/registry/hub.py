@@ -4,9 +4,10 @@ adapter → session → mirror (dirty keys) → batch → merge → world + delt
 
 Rule 1: a batch merges the dirty keys and nothing else.
 Rule 2: followers are called on the event loop, one after the other, with the old world, the new
-one and what differs; nothing happens in between.
-Rule 3: it is ready once every required registry has synced, or the time for that has passed, or
-what was known in the last run has been loaded.
+one and what differs; nothing happens in between, and one that fails keeps no other from hearing.
+Rule 3: it is ready once every required registry has synced, or something of it has been loaded
+from the last run, or the time for that has passed.
+Rule 4: no adapter is waited for: one that does not stop delays its own successor and nobody else.
 """
 
 from __future__ import annotations
@@ -20,29 +21,22 @@ import msgspec
 
 from pilot_core.adapter import Adapter, Config, Host, Metrics
 from pilot_core.clock import Clock
-from pilot_core.model import (
-    Claim,
-    Delta,
-    Endpoints,
-    Problem,
-    RecordKey,
-    Severity,
-    Shard,
-    World,
-)
-from pilot_core.model.merge import MeshService, services
+from pilot_core.model import Claim, Delta, Problem, RecordKey, World
+from pilot_core.registry import merging
 from pilot_core.registry.batch import Batch
+from pilot_core.registry.guard import Guard
 from pilot_core.registry.lastgood import LastGood
 from pilot_core.registry.mirror import Mirror
-from pilot_core.registry.state import RegistryState, RegistryStatus
+from pilot_core.registry.notices import Notices
+from pilot_core.registry.refusals import Refusals
+from pilot_core.registry.session import Session
+from pilot_core.registry.state import RegistryState, Status
 from pilot_core.registry.supervisor import STALE, Supervisor
 from pilot_core.telemetry.problems import Problems
 
 log = logging.getLogger(__name__)
 
-CONFLICT = "service-conflict"
-_GRACE = 5.0
-"""Seconds that an adapter has for cleaning up before it is left behind."""
+FAILED = "internal-error"
 
 Follower: TypeAlias = Callable[[World, World, Delta], None]
 
@@ -57,6 +51,11 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     required: bool = True
     max_drop: float = 1.0
 
+    def has_same_session(self, other: Registration) -> bool:
+        """What the adapter itself sees is equal; the rest is the core's business."""
+        mine = (self.kind, self.adapter_type, self.config)
+        return mine == (other.kind, other.adapter_type, other.config)
+
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds: how long a start waits for registries, and how changes are batched."""
@@ -68,8 +67,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Running(msgspec.Struct):
     registration: Registration
-    status: RegistryStatus
-    adapter: Adapter
+    status: Status
+    guard: Guard
+    refusals: Refusals
+    supervisor: Supervisor
     task: asyncio.Task[NoReturn]
 
 
@@ -92,10 +93,13 @@ class Hub:
         self._lastgood = lastgood
         self._followers: list[Follower] = []
         self._running: dict[str, _Running] = {}
+        self._leaving: set[asyncio.Task[NoReturn]] = set()
         self._order: dict[str, int] = {}
-        self._in_conflict: set[str] = set()
+        self._notices = Notices(problems)
+        self._unnoticed: set[str] = set()
+        self._progress = asyncio.Event()
         self._batch = Batch(self._take, quiet=limits.quiet, longest=limits.longest, clock=clock)
-        self._mirror = Mirror(self._batch.wake)
+        self._mirror = Mirror(self._changed)
         self._tasks: list[asyncio.Task[NoReturn] | asyncio.Task[None]] = []
 
     def follow(self, follower: Follower) -> None:
@@ -104,17 +108,20 @@ class Hub:
 
     async def start(self, registrations: Sequence[Registration]) -> None:
         """Load what was known, then run these registries until `stop`."""
-        self._restore({r.name for r in registrations})
+        if self._lastgood is not None:
+            self._restore(self._lastgood, {r.name for r in registrations})
+            self._own(asyncio.create_task(self._lastgood.run(), name="last known good"))
         await self.reconfigure(registrations)
         self._take()
-        self._tasks.append(asyncio.create_task(self._batch.run(), name="batch"))
-        self._tasks.append(asyncio.create_task(self._get_ready(), name="ready"))
-        if self._lastgood is not None:
-            self._tasks.append(asyncio.create_task(self._lastgood.run(), name="state"))
+        self._own(asyncio.create_task(self._batch.run(), name="batches"))
+        self._own(asyncio.create_task(self._get_ready(), name="readiness"))
 
     async def stop(self) -> None:
         """End all sessions, and write down what was put last."""
-        await self._end(list(self._running.values()))
+        for running in self._running.values():
+            self._retire(running)
+        if self._leaving:
+            await asyncio.wait(self._leaving)
         self._take()
         for task in self._tasks:
             task.cancel()
@@ -126,26 +133,26 @@ class Hub:
         """Run these and no others. Equal ones are not touched; changed ones begin a new session,
         and what they said stays until it has synced."""
         wanted = {r.name: r for r in registrations}
-        gone = [r for n, r in self._running.items() if wanted.get(n) != r.registration]
-        await self._end(gone)
-        for running in gone:
-            del self._running[running.registration.name]
-            if running.registration.name not in wanted:
-                self._forget(running.registration.name)
-        before, self._order = self._order, {name: n for n, name in enumerate(wanted)}
+        for name in [name for name in self._running if name not in wanted]:
+            self._remove(self._running.pop(name))
+        before, self._order = list(self._order), {name: n for n, name in enumerate(wanted)}
         for registration in registrations:
-            if registration.name not in self._running:
-                self._begin(registration)
-        if list(before) != [name for name in self._order if name in before]:
+            running = self._running.get(registration.name)
+            if running is None:
+                self._add(registration)
+            else:
+                self._adjust(running, registration)
+        stayed = [name for name in before if name in wanted]
+        if stayed != [name for name in wanted if name in before]:
             self._mirror.touch(self._order)
+            self._batch.wake()
+        self._progress.set()
 
     def registries(self) -> tuple[RegistryState, ...]:
         """How each is doing, in order of precedence."""
-        ordered = sorted(self._running, key=self._order.__getitem__)
         counts = self._mirror.tally()
-        return tuple(
-            self._state(self._running[name], *counts.get(name, (0, 0))) for name in ordered
-        )
+        ordered = sorted(self._running, key=self._order.__getitem__)
+        return tuple(self._state(self._running[n], *counts.get(n, (0, 0))) for n in ordered)
 
     def readiness(self) -> dict[str, str]:
         """What each required registry still lacks; empty text where nothing is."""
@@ -157,53 +164,100 @@ class Hub:
 
     def release(self, name: str) -> bool:
         """Let a held sweep go through. False where none is held. Raises KeyError."""
-        status = self._running[name].status
-        if status.held is None:
-            return False
-        for source in status.held.sources:
-            self._mirror.put(name, source, ())
-        status.held = None
-        self.problems.clear("sweep-held", registry=name)
-        return True
+        return self._drop(name, self._running[name].guard.release())
 
     def claims(self, key: RecordKey) -> list[Claim]:
         """Who says what about a service or its endpoints, the decisive one first."""
-        last = len(self._order)
-        return sorted(
-            self._mirror.claims(key),
-            key=lambda claim: (self._order.get(claim.registry, last), claim.source),
-        )
+        return merging.claims(self._mirror, key, self._order)
 
     # Registries
 
-    def _begin(self, registration: Registration) -> None:
+    def _add(self, registration: Registration) -> None:
         name = registration.name
-        status = RegistryStatus(name, max_drop=registration.max_drop, clock=self._clock)
+        status = Status(name, self._clock)
         if self._mirror.count(name):
             status.restored()
+        guard = Guard(
+            name,
+            max_drop=registration.max_drop,
+            problems=self.problems,
+            clock=self._clock,
+            size=lambda: self._mirror.count(name),
+        )
+        self._run(registration, status, guard, Refusals(name, self.problems), after=None)
+
+    def _adjust(self, running: _Running, registration: Registration) -> None:
+        if not running.registration.has_same_session(registration):
+            task = self._retire(running)
+            self._run(registration, running.status, running.guard, running.refusals, after=task)
+        running = self._running[registration.name]
+        running.registration = registration
+        running.guard.max_drop = registration.max_drop
+        self._drop(registration.name, running.guard.recheck())
+
+    def _run(
+        self,
+        registration: Registration,
+        status: Status,
+        guard: Guard,
+        refusals: Refusals,
+        *,
+        after: asyncio.Task[NoReturn] | None,
+    ) -> None:
+        name = registration.name
+
+        def open_session(on_synced: Callable[[], None]) -> Session:
+            def synced() -> None:
+                on_synced()
+                self._progress.set()
+
+            return Session(name, self._mirror, guard=guard, refusals=refusals, on_synced=synced)
+
+        supervisor = Supervisor(
+            status,
+            build=lambda: registration.adapter_type(registration.config, self._host(registration)),
+            open_session=open_session,
+            problems=self.problems,
+            clock=self._clock,
+            patience=self._limits.sync_timeout,
+        )
+        task = asyncio.create_task(supervisor.run(after), name=f"registry {name}")
+        self._running[name] = _Running(registration, status, guard, refusals, supervisor, task)
+
+    def _host(self, registration: Registration) -> Host:
+        name = registration.name
         bound = logging.LoggerAdapter(
             logging.getLogger(f"pilot_core.adapters.{name}"),
             {"registry": name, "kind": registration.kind},
         )
-        host = Host(name=name, log=bound, clock=self._clock, metrics=self._metrics(name))
-        adapter = registration.adapter_type(registration.config, host)
-        supervisor = Supervisor(adapter, status, self._mirror, self.problems, self._clock)
-        task = asyncio.create_task(supervisor.run(), name=f"registry {name}")
-        self._running[name] = _Running(registration, status, adapter, task)
+        return Host(name=name, log=bound, clock=self._clock, metrics=self._metrics(name))
 
-    async def _end(self, running: Sequence[_Running]) -> None:
-        for each in running:
-            each.task.cancel()
-        if not running:
-            return
-        _, stuck = await asyncio.wait([each.task for each in running], timeout=_GRACE)
-        for task in stuck:
-            log.error("adapter does not stop; left behind", extra={"task": task.get_name()})
+    def _retire(self, running: _Running) -> asyncio.Task[NoReturn]:
+        """End its session; what the adapter does from now on has no effect."""
+        running.supervisor.close()
+        running.task.cancel()
+        self._leaving.add(running.task)
+        running.task.add_done_callback(self._leaving.discard)
+        return running.task
 
-    def _forget(self, name: str) -> None:
+    def _remove(self, running: _Running) -> None:
+        name = running.registration.name
+        self._retire(running)
         self._mirror.forget(name)
-        for code in (STALE, "sweep-held", "object-refused"):
-            self.problems.clear(code, registry=name)
+        running.guard.release()
+        running.refusals.forget()
+        self.problems.clear(STALE, registry=name)
+
+    def _drop(self, name: str, sources: Sequence[str]) -> bool:
+        for source in sources:
+            self._mirror.put(name, source, ())
+        return bool(sources)
+
+    def _changed(self, registry: str) -> None:
+        running = self._running.get(registry)
+        if running is not None:
+            running.status.changed()
+        self._batch.wake()
 
     def _state(self, running: _Running, services: int, endpoints: int) -> RegistryState:
         status, registration = running.status, running.registration
@@ -219,101 +273,90 @@ class Hub:
             sessions=status.sessions,
             last_change=status.last_change,
             error=status.error,
-            warnings=status.warnings,
-            held=status.held,
+            warnings=len(running.refusals),
+            held=running.guard.held,
         )
 
     # Readiness
 
-    def _restore(self, names: set[str]) -> None:
-        if self._lastgood is None:
-            return
-        loaded = self._lastgood.load()
+    def _restore(self, lastgood: LastGood, names: set[str]) -> None:
+        loaded = lastgood.load()
         for registry, source, records in loaded:
             if registry in names:
                 self._mirror.put(registry, source, records)
-        self._lastgood.keep((r, s, ()) for r, s, _ in loaded if r not in names)
         self._mirror.take_unwritten()
-        if any(registry in names for registry, _, _ in loaded):
-            self.ready.set()
+        lastgood.keep((r, s, ()) for r, s, _ in loaded if r not in names)
 
     async def _get_ready(self) -> None:
-        required = [r for r in self._running.values() if r.registration.required]
-        everybody = asyncio.create_task(_all_synced([r.status for r in required]))
         timeout = asyncio.create_task(self._clock.sleep(self._limits.sync_timeout))
         try:
-            await asyncio.wait([everybody, timeout], return_when=asyncio.FIRST_COMPLETED)
-            if not everybody.done():
-                late = [name for name, why in self.readiness().items() if why]
-                log.warning("ready without all registries", extra={"missing": late})
+            while any(self.readiness().values()) and not timeout.done():
+                progress = asyncio.create_task(self._progress.wait())
+                await asyncio.wait({timeout, progress}, return_when=asyncio.FIRST_COMPLETED)
+                progress.cancel()
+                self._progress.clear()
         finally:
             timeout.cancel()
-            everybody.cancel()
+        missing = [name for name, why in self.readiness().items() if why]
+        if missing:
+            log.warning("ready without all registries", extra={"missing": missing})
         self._take()
         self.ready.set()
+        self._notice_endpoints(set())
 
     # Merging
 
     def _take(self) -> None:
         """Merge what has changed, and tell the followers."""
-        dirty = self._mirror.take()
         self._write_down()
+        dirty = self._mirror.take()
         if not dirty:
             return
-        new_services: dict[str, MeshService | None] = {}
-        new_endpoints: dict[str, tuple[Shard, ...]] = {}
-        for kind, name in dirty:
-            claims = self.claims((kind, name))
-            if kind == "service":
-                new_services[name] = services(claims)
-            else:
-                new_endpoints[name] = _shards(claims)
+        merged = merging.merged(self._mirror, dirty, self._order)
         old = self.world
-        self.world, delta = old.apply(new_services, new_endpoints)
-        self._show_conflicts(new_services)
+        self.world, delta = old.apply(merged.services, merged.endpoints)
+        self._notices.services(merged.services)
+        self._notice_endpoints(merged.hostnames())
         if delta:
             for follower in self._followers:
-                follower(old, self.world, delta)
+                self._tell(follower, old, delta)
+
+    def _notice_endpoints(self, hostnames: set[str]) -> None:
+        # While registries are read for the first time, endpoints may come before their services.
+        self._unnoticed |= hostnames
+        if self.ready.is_set():
+            self._notices.endpoints(self.world, self._unnoticed)
+            self._unnoticed = set()
+
+    def _tell(self, follower: Follower, old: World, delta: Delta) -> None:
+        try:
+            follower(old, self.world, delta)
+        except Exception as error:
+            name = getattr(follower, "__qualname__", repr(follower))
+            log.exception("a follower of the world failed", extra={"follower": name})
+            message = f"{name} failed on a change: {type(error).__name__}: {error}"
+            self.problems.raise_(Problem(code=FAILED, object=name, message=message))
 
     def _write_down(self) -> None:
-        unwritten = self._mirror.take_unwritten()
         if self._lastgood is None:
+            self._mirror.take_unwritten()
             return
+        if self._lastgood.is_lost():
+            self._mirror.rewrite()
         self._lastgood.keep(
             (registry, source, self._mirror.records(registry, source))
-            for registry, sources in unwritten.items()
+            for registry, sources in self._mirror.take_unwritten().items()
             for source in sources
         )
 
-    def _show_conflicts(self, changed: dict[str, MeshService | None]) -> None:
-        for hostname, merged in changed.items():
-            if hostname in self._in_conflict:
-                self._in_conflict.discard(hostname)
-                for registry in self._order:
-                    self.problems.clear(CONFLICT, registry=registry, object=hostname)
-            for conflict in merged.conflicts if merged else ():
-                self._in_conflict.add(hostname)
-                self.problems.raise_(
-                    Problem(
-                        code=CONFLICT,
-                        severity=Severity.WARNING,
-                        registry=conflict.registry,
-                        source=f"{conflict.source}#{conflict.field}",
-                        object=hostname,
-                        message=conflict.message,
-                        origin=conflict.place,
-                    )
-                )
+    def _own(self, task: asyncio.Task[NoReturn] | asyncio.Task[None]) -> None:
+        """A task of the hub's own never fails; if one does, that is not to go unseen."""
+        self._tasks.append(task)
+        task.add_done_callback(self._watch)
 
-
-async def _all_synced(statuses: Sequence[RegistryStatus]) -> None:
-    for status in statuses:
-        await status.first_sync.wait()
-
-
-def _shards(claims: Sequence[Claim]) -> tuple[Shard, ...]:
-    return tuple(
-        Shard(claim.registry, claim.source, claim.record.endpoints, claim.record.origin)
-        for claim in claims
-        if isinstance(claim.record, Endpoints)
-    )
+    def _watch(self, task: asyncio.Task[NoReturn] | asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.critical("the hub is broken", exc_info=error, extra={"task": task.get_name()})
+            message = f"{task.get_name()} stopped working: {error!r}; restart pilot-core"
+            self.problems.raise_(Problem(code=FAILED, object=task.get_name(), message=message))

@@ -50,6 +50,8 @@ class LastGood:
         self._problems, self._clock = problems, clock
         self._pending: dict[tuple[str, str], tuple[Record, ...]] = {}
         self._woken = asyncio.Event()
+        self._file: tuple[int, int] | None = None
+        """Device and inode of the file that holds everything written so far."""
 
     def load(self) -> list[Change]:
         """Everything on disk; nothing where there is no file or no reading it."""
@@ -80,6 +82,13 @@ class LastGood:
             )
             return None
 
+    def is_lost(self) -> bool:
+        """Has the file that was written been removed or replaced? Says so once."""
+        if self._file is None or self._file == _identity(self.path):
+            return False
+        self._file = None
+        return True
+
     def keep(self, changes: Iterable[Change]) -> None:
         """Have these written soon."""
         for registry, source, records in changes:
@@ -108,6 +117,7 @@ class LastGood:
             self._woken.set()
             self._cannot_write(error)
             return False
+        self._file = _identity(self.path)
         self._problems.clear("state-unwritable")
         return True
 
@@ -163,3 +173,11 @@ class LastGood:
                 origin=str(self.path),
             )
         )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

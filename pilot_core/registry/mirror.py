@@ -15,18 +15,24 @@ _NOTHING: tuple[Record, ...] = ()
 
 
 class Mirror:
-    """Records by (registry, source), and an index from key to those that claim it."""
+    """Records by (registry, source), and an index from key to those that claim it.
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    `changed` is called with the registry's name after every put that differs.
+    """
+
+    def __init__(self, changed: Callable[[str], None]) -> None:
         self._sources: dict[str, dict[str, tuple[Record, ...]]] = {}
         self._claims: dict[RecordKey, dict[tuple[str, str], Record]] = {}
         self._dirty: set[RecordKey] = set()
         self._unwritten: dict[str, set[str]] = {}
         self._tally: dict[str, Counter[str]] = {}
-        self._wake = wake
+        self._changed = changed
 
     def put(self, registry: str, source: str, records: tuple[Record, ...]) -> bool:
-        """Replace a source; an empty tuple removes it. True where something differs."""
+        """Replace a source; an empty tuple removes it. True where something differs.
+
+        The records of a source have different keys (`Session` sees to that).
+        """
         sources = self._sources.setdefault(registry, {})
         old = sources.get(source, _NOTHING)
         if old == records:
@@ -37,10 +43,10 @@ class Mirror:
         if records:
             sources[source] = records
         else:
-            sources.pop(source, None)
-        self._claim(registry, source, old, records)
+            del sources[source]
+        self._claim((registry, source), old, records)
         self._unwritten.setdefault(registry, set()).add(source)
-        self._wake()
+        self._changed(registry)
         return True
 
     def _keep_origins(self, registry: str, source: str, records: tuple[Record, ...]) -> None:
@@ -49,29 +55,31 @@ class Mirror:
             self._claims[record.key][registry, source] = record
 
     def _claim(
-        self, registry: str, source: str, old: tuple[Record, ...], new: tuple[Record, ...]
+        self, claimant: tuple[str, str], old: tuple[Record, ...], new: tuple[Record, ...]
     ) -> None:
-        tally = self._tally.setdefault(registry, Counter())
-        tally.subtract(_count(old))
-        tally.update(_count(new))
+        tally = self._tally.setdefault(claimant[0], Counter())
         before = {record.key: record for record in old}
-        after = {record.key: record for record in new}
-        for key in before.keys() - after.keys():
+        for record in new:
+            key = record.key
+            was = before.pop(key, None)
+            if was is None or was != record:
+                self._dirty.add(key)
+                tally[key[0]] += _size(record) - (_size(was) if was else 0)
+            self._claims.setdefault(key, {})[claimant] = record
+        for key, record in before.items():
             claims = self._claims[key]
-            del claims[registry, source]
+            del claims[claimant]
             if not claims:
                 del self._claims[key]
+            tally[key[0]] -= _size(record)
             self._dirty.add(key)
-        for key, record in after.items():
-            self._claims.setdefault(key, {})[registry, source] = record
-            if before.get(key) != record:
-                self._dirty.add(key)
 
     def forget(self, registry: str) -> None:
         """Remove a registry with all its sources."""
         for source in self.sources(registry):
             self.put(registry, source, _NOTHING)
         self._sources.pop(registry, None)
+        self._tally.pop(registry, None)
 
     def sources(self, registry: str) -> list[str]:
         return list(self._sources.get(registry, ()))
@@ -85,7 +93,7 @@ class Mirror:
     def tally(self) -> dict[str, tuple[int, int]]:
         """How many services and endpoints each registry has; kept up to date by `put`."""
         return {
-            name: (counts["service"], counts["endpoint"]) for name, counts in self._tally.items()
+            name: (counts["service"], counts["endpoints"]) for name, counts in self._tally.items()
         }
 
     def claims(self, key: RecordKey) -> Iterator[Claim]:
@@ -99,8 +107,11 @@ class Mirror:
         for key, claims in self._claims.items():
             if len(claims) > 1 and any(registry in wanted for registry, _ in claims):
                 self._dirty.add(key)
-        if self._dirty:
-            self._wake()
+
+    def rewrite(self) -> None:
+        """Count every source as not written down: what had been is lost."""
+        for registry, sources in self._sources.items():
+            self._unwritten.setdefault(registry, set()).update(sources)
 
     def take(self) -> set[RecordKey]:
         """The keys that have changed since the last call."""
@@ -113,11 +124,5 @@ class Mirror:
         return unwritten
 
 
-def _count(records: tuple[Record, ...]) -> Counter[str]:
-    counted: Counter[str] = Counter()
-    for record in records:
-        if isinstance(record, Endpoints):
-            counted["endpoint"] += len(record.endpoints)
-        else:
-            counted[record.kind] += 1
-    return counted
+def _size(record: Record) -> int:
+    return len(record.endpoints) if isinstance(record, Endpoints) else 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import enum
 
 import msgspec
@@ -45,54 +44,44 @@ class RegistryState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     held: Held | None
 
 
-class RegistryStatus:
-    """The same, while it changes: written by the session and the supervisor."""
+class Status:
+    """The part of it that sessions change, while they do."""
 
-    def __init__(self, name: str, *, max_drop: float, clock: Clock) -> None:
-        self.name, self.max_drop, self._clock = name, max_drop, clock
+    def __init__(self, name: str, clock: Clock) -> None:
+        self.name, self._clock = name, clock
         self.state = State.STARTING
         self.since = clock.now()
         self.sessions = 0
-        self.warnings = 0
         self.last_change: float | None = None
         self.error: str | None = None
-        self.held: Held | None = None
         self.has_data = False
-        """There is something to serve: from this run, or from the last one."""
-        self.has_synced = asyncio.Event()
-        self.first_sync = asyncio.Event()
-        self._session_synced = False
+        """There is a complete view to serve: from this run, or from the last one."""
 
-    def now(self) -> float:
-        return self._clock.now()
-
-    def turn(self, state: State) -> None:
-        if state is not self.state:
-            self.state, self.since = state, self._clock.now()
+    def began(self) -> None:
+        """A session has begun; what is served is still that of the one before."""
+        self.sessions += 1
+        self._turn(State.STALE if self.has_data else State.STARTING)
 
     def changed(self) -> None:
         self.last_change = self._clock.now()
 
-    def begin(self) -> None:
-        self.sessions += 1
-        self.warnings = 0
-        self._session_synced = False
-
     def synced(self) -> None:
-        self._session_synced = self.has_data = True
+        self.has_data = True
         self.error = None
-        self.turn(State.SYNCED)
-        self.has_synced.set()
-        self.first_sync.set()
+        self._turn(State.SYNCED)
 
-    @property
-    def was_session_synced(self) -> bool:
-        return self._session_synced
+    def failed(self, error: str) -> None:
+        self.error = error
+        self._turn(State.STALE if self.has_data else State.STARTING)
 
     def restored(self) -> None:
         """What it said in an earlier run has been loaded."""
         self.has_data = True
-        self.turn(State.STALE)
+        self._turn(State.STALE)
 
-    def may_drop(self, gone: int, all_sources: int) -> bool:
-        return gone == 0 or gone / all_sources <= self.max_drop
+    def stopped(self) -> None:
+        self._turn(State.STOPPED)
+
+    def _turn(self, state: State) -> None:
+        if state is not self.state:
+            self.state, self.since = state, self._clock.now()
