@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 
 import msgspec
@@ -10,22 +11,25 @@ from pilot_xds import steps, wire
 from pilot_xds.layer import Step
 from pilot_xds.names import Names, Versions
 from pilot_xds.resource import Resource
-from pilot_xds.snapshot import find
+from pilot_xds.snapshot import find, version_of
 from pilot_xds.steps import Layers
 from pilot_xds.subscription import Subscription
 from pilot_xds.types import ResourceType, Variant
 
+_REMEMBERED = 8
+"""Answers to large subscriptions that are kept; each may be megabytes."""
+_LARGE = 16
+
 
 class Body(msgspec.Struct, frozen=True, gc=False):
-    """Encoded fields, and how many resources they carry and remove.
-
-    `is_void`: nothing is to be said at all, not even that there is nothing.
-    """
+    """Encoded fields, and how many resources they carry and remove."""
 
     data: bytes = b""
     resources: int = 0
     removed: int = 0
-    is_void: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
 
     def plus(self, more: Body) -> Body:
         if not more.data:
@@ -35,87 +39,81 @@ class Body(msgspec.Struct, frozen=True, gc=False):
         )
 
 
-VOID = Body(is_void=True)
+NOTHING = Body()
+_recent: OrderedDict[tuple[frozenset[str], str, Variant], Body] = OrderedDict()
 
 
-def everything(sub: Subscription, layers: Layers, variant: Variant) -> Body:
-    """All that the client wants of these layers."""
-    if sub.is_wildcard:
-        count = sum(len(layer.resources) for layer in layers)
-        return Body(b"".join(layer.body(variant) for layer in layers), count)
-    return _of(_found(sorted(sub.names.set), layers), variant)
+def everything(layers: Layers, variant: Variant) -> Body:
+    """All of these layers."""
+    count = sum(len(layer.resources) for layer in layers)
+    return Body(b"".join([layer.body(variant) for layer in layers]), count)
 
 
-def full_state(sub: Subscription, step: Step, layers: Layers) -> Body:
-    """State of the world: everything, with what is leaving still in it; void if all is known."""
-    is_new = any(sub.wants(name) for name in step.changed)
-    if not is_new and not sub.must_answer:
-        return VOID
-    body = everything(sub, layers, Variant.SOTW)
-    return body.plus(_of((r for r in sub.leaving.values() if r is not None), Variant.SOTW))
+def full_state(sub: Subscription, layers: Layers) -> Body:
+    """State of the world: everything that the client wants, with what is leaving still in it.
+
+    In the place of what it refused is what it had accepted before: to leave it out would remove it.
+    """
+    leaving = _of((r for r in sub.leaving.values() if r is not None), Variant.SOTW)
+    if sub.is_wildcard and not sub.culprits:
+        return everything(layers, Variant.SOTW).plus(leaving)
+    names = steps.names(layers) if sub.is_wildcard else sub.names.set
+    found = (_acceptable(sub, r) for r in _found(sorted(names), layers))
+    return _of((r for r in found if r is not None), Variant.SOTW).plus(leaving)
 
 
 def changed(sub: Subscription, step: Step, variant: Variant) -> Body:
     """What the client wants of a step."""
-    if not sub.culprits and (sub.is_wildcard or all(n in sub.names for n in step.changed)):
+    if not step.changed:
+        return NOTHING
+    if not sub.culprits and (sub.is_wildcard or step.changed.keys() <= sub.names.set):
         return Body(step.body(variant), len(step.changed))
     wanted = (r for n, r in step.changed.items() if sub.wants(n) and not sub.is_refused(r))
     return _of(wanted, variant)
 
 
-def named(sub: Subscription, names: frozenset[str], layers: Layers, variant: Variant) -> Body:
+def named(names: frozenset[str], sub: Subscription, layers: Layers, variant: Variant) -> Body:
     """The resources with these names; and what can be said of names that stand for nothing.
 
     Endpoints that do not exist are an empty assignment, with which a cluster is ready: in state of
     the world the client would wait 15 s for them. Other types say `removed` in delta.
     """
-    if len(names) == len(sub.names) and names == sub.names.set:
-        return _remembered(sub.names, sub.type, layers, variant)
-    return _named(names, sub.type, layers, variant)
+    if not names:
+        return NOTHING
+    if len(names) < _LARGE:
+        return _named(names, sub.type, layers, variant)
+    if names is sub.names.set and _is_all_of(sub.names, layers):
+        return everything(layers, variant)
+    return _remembered(names, sub.type, layers, variant)
 
 
-def without(sub: Subscription, layers: Layers, variant: Variant) -> Body:
-    """What tells a client that `sub.leaving` is gone; void where there are no words for it."""
-    if variant is Variant.DELTA:
-        gone = tuple(sorted(n for n in sub.leaving if sub.wants(n) and find(layers, n) is None))
-        return Body(wire.removed_fields(gone), 0, len(gone)) if gone else VOID
-    if not sub.type.is_full_state:
-        return VOID
-    return everything(sub, layers, Variant.SOTW)
+def missing(names: Iterable[str], type: ResourceType, variant: Variant) -> Body:
+    """What tells a client that there is nothing by these names, as far as there are words for it.
+
+    Envoy ignores that endpoints are removed, and in state of the world waits for them in vain: an
+    empty assignment says the same, and is heard.
+    """
+    ordered = tuple(sorted(names))
+    if type is ResourceType.ENDPOINTS:
+        return _of((empty_assignment(name) for name in ordered), variant)
+    return removed(ordered) if variant is Variant.DELTA else NOTHING
+
+
+def removed(names: tuple[str, ...]) -> Body:
+    """Delta: these are gone."""
+    return Body(wire.removed_fields(names), 0, len(names))
 
 
 def since_versions(said: Versions, layers: Layers) -> Step:
     """What differs for a client that has these versions; worked out once for all that say so."""
+    digest = version_of(layers)
     known = said.memory.get("step")
-    if isinstance(known, tuple) and known[0] == layers:
+    if isinstance(known, tuple) and known[0] == digest:
         step: Step = known[1]
         return step
     step = steps.from_versions(said.by_name, layers)
-    said.memory["step"] = (layers, step)
+    said.memory["step"] = (digest, step)
     return step
-
-
-def _remembered(names: Names, type: ResourceType, layers: Layers, variant: Variant) -> Body:
-    known = names.memory.get(variant)
-    if isinstance(known, tuple) and known[0] == layers:
-        body: Body = known[1]
-        return body
-    body = _named(names.set, type, layers, variant)
-    names.memory[variant] = (layers, body)
-    return body
-
-
-def _named(names: frozenset[str], type: ResourceType, layers: Layers, variant: Variant) -> Body:
-    ordered = sorted(names)
-    found = _of(_found(ordered, layers), variant)
-    if found.resources == len(ordered):
-        return found
-    missing = tuple(name for name in ordered if find(layers, name) is None)
-    if type is ResourceType.ENDPOINTS:
-        return found.plus(_of((empty_assignment(name) for name in missing), variant))
-    if variant is Variant.DELTA:
-        return found.plus(Body(wire.removed_fields(missing), 0, len(missing)))
-    return found
 
 
 def empty_assignment(cluster: str) -> Resource:
@@ -124,10 +122,48 @@ def empty_assignment(cluster: str) -> Resource:
     return Resource(cluster, url + wire.field(2, wire.field(1, cluster.encode())))
 
 
+def _acceptable(sub: Subscription, resource: Resource) -> Resource | None:
+    return sub.culprits[resource.name].accepted if sub.is_refused(resource) else resource
+
+
+def _is_all_of(names: Names, layers: Layers) -> bool:
+    """Do these names stand for all of the layers, and nothing else? So they do for most clients."""
+    if len(names) != sum(len(layer.resources) for layer in layers):
+        return False
+    digest = version_of(layers)
+    if names.memory.get("all of") == digest:
+        return True
+    if not all(name in names for layer in layers for name in layer.resources):
+        return False
+    names.memory["all of"] = digest
+    return True
+
+
+def _remembered(
+    names: frozenset[str], type: ResourceType, layers: Layers, variant: Variant
+) -> Body:
+    key = (names, version_of(layers) + type.value, variant)
+    body = _recent.get(key)
+    if body is None:
+        body = _recent[key] = _named(names, type, layers, variant)
+        if len(_recent) > _REMEMBERED:
+            _recent.popitem(last=False)
+    return body
+
+
+def _named(names: frozenset[str], type: ResourceType, layers: Layers, variant: Variant) -> Body:
+    ordered = sorted(names)
+    found = _of(_found(ordered, layers), variant)
+    if found.resources == len(ordered):
+        return found
+    absent = [name for name in ordered if find(layers, name) is None]
+    return found.plus(missing(absent, type, variant))
+
+
 def _found(names: Iterable[str], layers: Layers) -> Iterable[Resource]:
     return (r for name in names if (r := find(layers, name)) is not None)
 
 
 def _of(resources: Iterable[Resource], variant: Variant) -> Body:
     bodies = [r.body(variant) for r in resources]
-    return Body(b"".join(bodies), len(bodies))
+    return Body(b"".join(bodies), len(bodies)) if bodies else NOTHING

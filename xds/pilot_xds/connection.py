@@ -6,33 +6,47 @@ A connection hears requests and hands out responses; it knows neither gRPC nor s
 from __future__ import annotations
 
 import asyncio
+import enum
 from typing import TYPE_CHECKING
 
 from pilot_core.model import Proxy
 from pilot_xds import node
 from pilot_xds.requests import Heard
+from pilot_xds.snapshot import Snapshot
 from pilot_xds.stream import Response, Stream
-from pilot_xds.types import Variant
+from pilot_xds.types import ResourceType, Variant
 from pilot_xds.wire import Malformed, Reader
 
 if TYPE_CHECKING:
     from pilot_xds.fleet import Cohort, Fleet
 
 
+class End(enum.Enum):
+    """Why a stream is over."""
+
+    GONE = "the client has ended it, or went away"
+    MALFORMED = "the client sent what is no request"
+    DRAINING = "the server is about to stop"
+
+
 class Connection:
-    """Made by a transport for every stream; `closed` asks the transport to end it."""
+    """Made by a transport for every stream; an `end` asks the transport to end it."""
 
     __slots__ = (
         "__weakref__",
         "_fleet",
-        "_work",
+        "_has_work",
+        "_waiter",
         "changed_at",
         "cohort",
         "connected_since",
-        "is_closed",
+        "end",
         "peer",
         "proxy",
+        "reason",
+        "refused",
         "stream",
+        "writing_since",
     )
 
     def __init__(self, fleet: Fleet, variant: Variant, reader: Reader, peer: str) -> None:
@@ -41,11 +55,28 @@ class Connection:
         self.cohort: Cohort | None = None
         self.peer = peer
         self.connected_since = 0.0
-        self.changed_at = 0.0
-        """When the content that the proxy does not have yet came up; 0: it has everything."""
-        self.is_closed = False
+        self.changed_at: float | None = None
+        """When the content came up that the proxy does not have yet."""
+        self.writing_since: float | None = None
+        """When the response was handed out that is being written."""
+        self.refused: frozenset[ResourceType] = frozenset()
+        self.end: End | None = None
+        self.reason = ""
         self._fleet = fleet
-        self._work = asyncio.Event()
+        self._has_work = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def name(self) -> str:
+        """The id of its node; empty until it has said one."""
+        return self.proxy.id if self.proxy else ""
+
+    def give(self, snapshot: Snapshot, *, changed_at: float | None = None) -> None:
+        """This is what the proxy is to have from now on."""
+        self.stream.update(snapshot)
+        if self.changed_at is None:
+            self.changed_at = changed_at
+        self.wake()
 
     def receive(self, data: bytes) -> Heard:
         """Take one request. Raises Malformed."""
@@ -57,26 +88,37 @@ class Connection:
             self._fleet.join(self)
         self._fleet.heard(self, heard)
         if self.stream.has_work():
-            self._work.set()
+            self.wake()
         return heard
 
     def next(self) -> Response | None:
-        """The next response to write; it counts as sent."""
-        response = self.stream.next(self._fleet.now())
+        """The next response to write, which counts as sent; the one before has been written."""
+        now = self._fleet.now()
+        response = self.stream.next(now)
+        self.writing_since = None if response is None else now
         if response is not None:
             self._fleet.sent(response)
         return response
 
     def wake(self) -> None:
         """There may be something to write."""
-        self._work.set()
+        self._has_work = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
-    def close(self) -> None:
-        """End the stream, as soon as its writer looks."""
-        self.is_closed = True
-        self._work.set()
+    def close(self, end: End, reason: str = "") -> None:
+        """End the stream as soon as its writer looks; the first reason counts."""
+        if self.end is None:
+            self.end, self.reason = end, reason or end.value
+        self.wake()
 
     async def work(self) -> None:
-        """Return when there may be something to write."""
-        await self._work.wait()
-        self._work.clear()
+        """Return when there may be something to write. For one writer."""
+        # A bare future: with thousands of streams, what a push costs is mostly this wait.
+        while not self._has_work:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        self._has_work = False

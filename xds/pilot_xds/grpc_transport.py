@@ -2,7 +2,7 @@
 
 Per stream there is a reader and a writer. The writer asks for the next response only when the last
 one has been taken by the connection's flow control, so one message per stream is in memory; a
-client that does not take it within `SEND_TIMEOUT` is let go.
+client that does not take it within `SEND_TIMEOUT` is cut off.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 import grpc
 from grpc import aio
 
-from pilot_xds.connection import Connection
+from pilot_xds import sockets
+from pilot_xds.connection import Connection, End
 from pilot_xds.fleet import Fleet
 from pilot_xds.types import Variant
 from pilot_xds.wire import Malformed, Reader
@@ -24,6 +25,7 @@ from pilot_xds.wire import Malformed, Reader
 log = logging.getLogger(__name__)
 
 SEND_TIMEOUT = 30.0
+_LOOK_EVERY = 5.0
 _SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 _METHODS = {
     "StreamAggregatedResources": Variant.SOTW,
@@ -45,6 +47,13 @@ _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.http2.max_ping_strikes", 0),
     ("grpc.so_reuseport", 0),
 ]
+_CODES = {
+    End.GONE: grpc.StatusCode.OK,
+    End.MALFORMED: grpc.StatusCode.INVALID_ARGUMENT,
+    End.DRAINING: grpc.StatusCode.UNAVAILABLE,
+}
+_GONE = (grpc.RpcError, aio.UsageError, aio.BaseError)
+"""The client went away, in one of the words that grpc has for it."""
 
 Registrar = Callable[[aio.Server], Awaitable[None]]
 """Adds further services to the server before it starts."""
@@ -58,6 +67,7 @@ class GrpcTransport:
         self._reader = Reader()
         self._streams: set[Connection] = set()
         self._server: aio.Server | None = None
+        self._watch: asyncio.Task[None] | None = None
         self._is_draining = False
         self._port = 0
 
@@ -83,18 +93,39 @@ class GrpcTransport:
             raise OSError(f"cannot listen on {self._listen}")
         self._server = server
         await server.start()
+        self._watch = asyncio.create_task(self._look_for_stuck())
 
     async def drain(self, seconds: float) -> None:
         self._is_draining = True
         loop = asyncio.get_running_loop()
         for stream in self._streams:
-            loop.call_later(random.uniform(0, seconds), stream.close)
-        if self._server is not None:
-            await self._server.stop(seconds + 1)
+            loop.call_later(random.uniform(0, seconds), stream.close, End.DRAINING)
+        await self._stop(seconds + 1)
 
     async def stop(self) -> None:
+        await self._stop(0)
+
+    async def _stop(self, grace: float) -> None:
         if self._server is not None:
-            await self._server.stop(0)
+            await self._server.stop(grace)
+        if self._watch is not None:
+            self._watch.cancel()
+
+    async def _look_for_stuck(self) -> None:
+        while True:
+            await self._fleet.clock.sleep(_LOOK_EVERY)
+            self._cut_off(self._fleet.clock.monotonic() - SEND_TIMEOUT)
+
+    def _cut_off(self, latest: float) -> None:
+        """End the connections of those who have not taken a response since then."""
+        stuck = [s for s in self._streams if (s.writing_since or latest) < latest]
+        if not stuck:
+            return
+        for stream in stuck:
+            self._fleet.metrics.write_timeouts.inc()
+            log.warning("a proxy does not read", extra={"peer": stream.peer, "node": stream.name})
+        # A call whose last message is still being sent cannot be ended: its socket can.
+        sockets.cut_off(self._port, {stream.peer for stream in stuck})
 
     def _handler(self, variant: Variant) -> Callable[[Any, Any], Awaitable[None]]:
         async def handle(_requests: Any, context: Any) -> None:
@@ -103,56 +134,50 @@ class GrpcTransport:
             connection = Connection(self._fleet, variant, self._reader, context.peer())
             self._streams.add(connection)
             try:
-                await _converse(connection, context, self._fleet)
+                async with asyncio.TaskGroup() as group:
+                    reading = group.create_task(_read(connection, context, self._fleet))
+                    await _write(connection, context)
+                    reading.cancel()
             finally:
                 self._streams.discard(connection)
                 self._fleet.leave(connection)
+            await _say_goodbye(connection, context)
 
         return handle
 
 
-async def _converse(connection: Connection, context: Any, fleet: Fleet) -> None:
-    """Read and write until one of them ends."""
-    writer = asyncio.create_task(_write(connection, context, fleet))
-    reader = asyncio.create_task(_read(connection, context))
+async def _read(connection: Connection, context: Any, fleet: Fleet) -> None:
+    """Hear what the client says until it ends, which ends the connection."""
     try:
-        done, _ = await asyncio.wait((writer, reader), return_when=asyncio.FIRST_COMPLETED)
+        while True:
+            data = await context.read()
+            if data is grpc.aio.EOF:  # type: ignore[attr-defined]
+                # grpc-stubs does not know the mark of the end.
+                break
+            connection.receive(data)
+    except Malformed as error:
+        fleet.metrics.malformed.inc()
+        log.warning("malformed request", extra={"peer": connection.peer, "error": str(error)})
+        connection.close(End.MALFORMED, str(error))
+    except _GONE as error:
+        log.debug("a client went away", extra={"peer": connection.peer, "error": repr(error)})
     finally:
-        writer.cancel()
-        reader.cancel()
-        await asyncio.wait((writer, reader))
-    for task in done:
-        error = task.exception()
-        if isinstance(error, Malformed):
-            fleet.metrics.malformed.inc()
-            log.warning("malformed request", extra={"peer": connection.peer, "error": str(error)})
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        elif isinstance(error, TimeoutError):
-            fleet.metrics.write_timeouts.inc()
-            log.warning("a proxy does not read", extra={"peer": connection.peer})
-            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the last response was not read")
-        elif error is not None and not isinstance(error, _GONE):
-            raise error
+        connection.close(End.GONE)
 
 
-_GONE = (grpc.RpcError, aio.UsageError, aio.BaseError, asyncio.CancelledError)
-"""The client went away, in one of the words that grpc has for it."""
+async def _write(connection: Connection, context: Any) -> None:
+    """Write what is owed until the connection ends."""
+    try:
+        while connection.end is None:
+            response = connection.next()
+            if response is None:
+                await connection.work()
+            else:
+                await context.write(response.data)
+    except _GONE:
+        connection.close(End.GONE)
 
 
-async def _read(connection: Connection, context: Any) -> None:
-    while True:
-        data = await context.read()
-        if data is grpc.aio.EOF:  # type: ignore[attr-defined]
-            # grpc-stubs does not know the mark of the end.
-            return
-        connection.receive(data)
-
-
-async def _write(connection: Connection, context: Any, fleet: Fleet) -> None:
-    while not connection.is_closed:
-        response = connection.next()
-        if response is None:
-            await connection.work()
-            continue
-        async with asyncio.timeout(SEND_TIMEOUT):
-            await context.write(response.data)
+async def _say_goodbye(connection: Connection, context: Any) -> None:
+    if connection.end is not None and connection.end is not End.GONE:
+        await context.abort(_CODES[connection.end], connection.reason)

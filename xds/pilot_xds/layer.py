@@ -7,7 +7,7 @@ one, however many streams take that step.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from weakref import WeakKeyDictionary
 
 from pilot_core.model import Table
@@ -38,7 +38,7 @@ class Step:
 class Layer:
     """Resources by name."""
 
-    __slots__ = ("__weakref__", "_bodies", "_steps", "digest", "resources", "type")
+    __slots__ = ("__weakref__", "_bodies", "_steps", "_versions", "digest", "resources", "type")
 
     def __init__(
         self, type: ResourceType, resources: Table[str, Resource], digest: int | None = None
@@ -48,23 +48,25 @@ class Layer:
         self.digest = _digest(resources) if digest is None else digest
         self._steps: WeakKeyDictionary[Layer, Step] = WeakKeyDictionary()
         self._bodies: dict[Variant, bytes] = {}
+        self._versions: dict[str, str] | None = None
 
     @classmethod
     def of(cls, type: ResourceType, resources: Iterable[Resource] = ()) -> Layer:
         return cls(type, Table({r.name: r for r in resources}))
 
     def replace(self, put: Iterable[Resource], drop: Iterable[str] = ()) -> Layer:
-        """The layer with these resources; itself where nothing differs."""
-        fresh = {r.name: r for r in put if self.resources.get(r.name) != r}
-        gone = [name for name in drop if name in self.resources]
+        """The layer with these resources and without the dropped ones, which win over `put`; itself
+        where nothing differs."""
+        dropped = frozenset(drop)
+        last = {r.name: r for r in put if r.name not in dropped}
+        fresh = {name: r for name, r in last.items() if self.resources.get(name) != r}
+        gone = [name for name in dropped if name in self.resources]
         if not fresh and not gone:
             return self
-        digest = self.digest
+        digest = self.digest + sum(r.digest for r in fresh.values())
         for name in [*fresh, *gone]:
             before = self.resources.get(name)
             digest -= before.digest if before else 0
-        for name, resource in fresh.items():
-            digest += 0 if name in gone else resource.digest
         return Layer(self.type, self.resources.replace(fresh, gone), digest % _MODULUS)
 
     def since(self, old: Layer) -> Step:
@@ -73,6 +75,13 @@ class Layer:
         if step is None:
             step = self._steps[old] = Step(*self.resources.diff(old.resources))
         return step
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """The version of each resource by name: for clients that say which ones they have."""
+        if self._versions is None:
+            self._versions = {name: r.version for name, r in self.resources.items()}
+        return self._versions
 
     def body(self, variant: Variant) -> bytes:
         """All of it as fields of a response."""

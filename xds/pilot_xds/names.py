@@ -1,30 +1,34 @@
 """The names that clients subscribe to, shared between all that subscribe to the same ones.
 
 A thousand proxies of one scope name the same thousand clusters' endpoints. They get one `Names`
-object: it is found again when they say the same, or take the same step from there.
+object, whatever the order in which they say the names, and whether at once or step by step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from weakref import WeakValueDictionary
 
-_STEPS_REMEMBERED = 8
+import msgspec
 
 
 class Names:
-    """An immutable set of names. `raw` is how a state-of-the-world request wrote them, if one did.
+    """An immutable set of names.
 
-    `memory` holds what others have worked out for these very names; it lives as long as they do.
+    `raw` is how the first state-of-the-world request wrote them. `memory` holds what others have
+    worked out for these very names; it lives as long as they do.
     """
 
     __slots__ = ("__weakref__", "_steps", "memory", "raw", "set")
 
-    def __init__(self, names: Iterable[str] = (), raw: bytes = b"") -> None:
-        self.set = frozenset(names)
-        self.raw = raw
+    def __init__(self, names: frozenset[str] = frozenset()) -> None:
+        self.set = names
+        self.raw = b""
         self.memory: dict[object, object] = {}
-        self._steps: dict[tuple[frozenset[str], frozenset[str]], Names] = {}
+        # Weak: a client that never moves on must not keep alive every set that came after its own.
+        self._steps: WeakValueDictionary[tuple[frozenset[str], frozenset[str]], Names] = (
+            WeakValueDictionary()
+        )
 
     def __contains__(self, name: object) -> bool:
         return name in self.set
@@ -33,15 +37,31 @@ class Names:
         return len(self.set)
 
     def step(self, add: frozenset[str], drop: frozenset[str]) -> Names:
-        """These names with some added and some dropped; the same object for the same step."""
-        if add <= self.set and not drop & self.set:
-            return self
+        """These names without the dropped and with the added ones; the same object for the same
+        step."""
         found = self._steps.get((add, drop))
         if found is None:
-            if len(self._steps) >= _STEPS_REMEMBERED:
-                self._steps.clear()
-            found = self._steps[add, drop] = Names((self.set | add) - drop)
+            found = self._steps[add, drop] = of((self.set - drop) | add)
         return found
+
+
+class Spelling(msgspec.Struct, frozen=True, gc=False):
+    """How one client writes its names: it repeats the same bytes in every acknowledgement.
+
+    Envoys order the names each in its own way, so a spelling that is not the shared `names.raw` is
+    kept as a length and a hash, not as a copy per client.
+    """
+
+    names: Names
+    length: int = 0
+    digest: int | None = None
+    """None: the spelling is `names.raw`."""
+
+    def stands_at(self, data: bytes, at: int) -> bool:
+        """Do the next `length` bytes say these names?"""
+        if self.digest is None:
+            return bool(self.length) and data.startswith(self.names.raw, at)
+        return hash(data[at : at + self.length]) == self.digest
 
 
 class Versions:
@@ -55,17 +75,26 @@ class Versions:
 
 
 NO_NAMES = Names()
-_known: WeakValueDictionary[tuple[str, ...], Names] = WeakValueDictionary()
+NOT_SPELLED = Spelling(NO_NAMES)
+_known: WeakValueDictionary[frozenset[str], Names] = WeakValueDictionary()
 
 
-def of(names: Sequence[str], raw: bytes = b"") -> Names:
-    """The names of one request; the same object for everybody who says them in this order."""
-    if not names:
+def of(names: Iterable[str]) -> Names:
+    """The same object for everybody who says these names."""
+    wanted = frozenset(names)
+    if not wanted:
         return NO_NAMES
-    ordered = tuple(names)
-    found = _known.get(ordered)
+    found = _known.get(wanted)
     if found is None:
-        found = _known[ordered] = Names(ordered, raw)
-    elif raw and not found.raw:
-        found.raw = raw
+        found = _known[wanted] = Names(wanted)
     return found
+
+
+def spelled(names: Iterable[str], raw: bytes) -> Spelling:
+    """The names, and how they were written. The first spelling is kept, others are hashed."""
+    found = of(names)
+    if found is NO_NAMES:
+        return NOT_SPELLED
+    if not found.raw:
+        found.raw = raw
+    return Spelling(found, len(raw), None if found.raw == raw else hash(raw))

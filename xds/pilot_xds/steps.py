@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from pilot_xds.layer import Layer, Step
 from pilot_xds.resource import Resource
+from pilot_xds.snapshot import find
 
 Layers: TypeAlias = tuple[Layer, ...]
 NO_STEP = Step({}, ())
@@ -19,31 +20,40 @@ NO_STEP = Step({}, ())
 
 def between(old: Layers, new: Layers) -> Step:
     """The step from `old` to `new`. Shared wherever a single layer differs."""
-    if len(old) != len(new):
-        return _whole(old, new)
-    steps = [b.since(a) for a, b in zip(old, new, strict=True) if a is not b]
+    steps = [b.since(a) for a, b in zip(old, new, strict=False) if a is not b]
+    both = min(len(old), len(new))
+    steps += [Step(dict(layer.resources), ()) for layer in new[both:]]
+    steps += [Step({}, tuple(layer.resources)) for layer in old[both:]]
     steps = [step for step in steps if step]
     if not steps:
         return NO_STEP
-    return steps[0] if len(steps) == 1 else _united(steps)
+    return steps[0] if len(steps) == 1 else _united(steps, old)
 
 
-def _united(steps: list[Step]) -> Step:
-    changed = {name: r for step in steps for name, r in step.changed.items()}
-    removed = tuple(n for step in steps for n in step.removed if n not in changed)
-    return Step(changed, removed)
-
-
-def _whole(old: Layers, new: Layers) -> Step:
-    return from_versions({n: r.version for n, r in everything(old).items()}, new)
+def _united(steps: list[Step], old: Layers) -> Step:
+    """All of them as one. A name that one loses and another gains has moved, and has changed only
+    if its resource has."""
+    gained = {name: r for step in steps for name, r in step.changed.items()}
+    lost = {name for step in steps for name in step.removed}
+    moved = {name for name in lost & gained.keys() if find(old, name) == gained[name]}
+    changed = {name: r for name, r in gained.items() if name not in moved}
+    return Step(changed, tuple(lost - gained.keys()))
 
 
 def from_versions(have: Mapping[str, str], new: Layers) -> Step:
     """The step for a client that has these versions."""
-    wanted = everything(new)
-    changed = {name: r for name, r in wanted.items() if have.get(name) != r.version}
-    return Step(changed, tuple(name for name in have if name not in wanted))
+    changed: dict[str, Resource] = {}
+    for layer in new:
+        if layer.versions.items() <= have.items():
+            continue
+        mine = layer.resources.items()
+        changed |= {name: r for name, r in mine if have.get(name) != r.version}
+    known = sum(len(layer.resources) for layer in new) - sum(n not in have for n in changed)
+    if known == len(have):
+        return Step(changed, ())
+    return Step(changed, tuple(name for name in have if find(new, name) is None))
 
 
-def everything(layers: Layers) -> dict[str, Resource]:
-    return {name: layer.resources[name] for layer in layers for name in layer.resources}
+def names(layers: Layers) -> frozenset[str]:
+    """Every name in these layers."""
+    return frozenset(name for layer in layers for name in layer.resources)

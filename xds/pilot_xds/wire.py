@@ -1,9 +1,10 @@
 """Protobuf's wire format, as far as discovery requests and responses need it.
 
 Responses are put together from finished bytes: concatenated fields are one message, in any order.
-Requests are read by hand, because a state-of-the-world acknowledgement repeats every name that the
-client is subscribed to: comparing these bytes with those of the last request is a hundred times
-cheaper than decoding them. Large requests that many proxies send alike are decoded once.
+Small requests are read by hand: that is cheaper than making a message. So are the acknowledgements
+of state-of-the-world clients, which repeat every name that the client is subscribed to: comparing
+these bytes with those of the last request is a hundred times cheaper than decoding them. What is
+large and unfamiliar is decoded by protobuf, and once for all who say the same.
 
 Sources: protobuf.dev "Encoding"; envoy/service/discovery/v3/discovery.proto.
 """
@@ -15,9 +16,11 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import msgspec
+from google.protobuf.message import DecodeError
 
-from pilot_xds.names import NO_NAMES, Names, Versions
-from pilot_xds.names import of as names_of
+from pilot_xds import names
+from pilot_xds.names import NO_NAMES, NOT_SPELLED, Names, Spelling, Versions
+from pilot_xds.protos import DeltaDiscoveryRequest, DiscoveryRequest
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _LARGE = 2048
@@ -25,6 +28,10 @@ _ERROR_LIMIT = 4096
 """Characters of a client's error message that are kept: some are as long as the configuration."""
 _SOTW_NAME = 0x1A
 """The tag of a name in a DiscoveryRequest: field 3, bytes."""
+_DELTA_TYPE, _DELTA_NONCE = 0x12, 0x32
+"""The tags of a DeltaDiscoveryRequest's type and nonce: an acknowledgement has nothing else."""
+_REMEMBERED = 4 << 20
+"""Bytes of large requests that are kept, in case another client says the same."""
 
 
 class Malformed(Exception):
@@ -35,19 +42,22 @@ class Request(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One discovery request of either variant; what a variant does not have is empty.
 
     `subscribe` holds all names in the state-of-the-world variant, and the new ones in delta.
-    `error` is None in an acknowledgement, and the client's words in a refusal.
+    `error` is None in an acknowledgement, and the client's words in a refusal; `node` is
+    serialized.
     """
 
     type_url: str = ""
     version: str = ""
     nonce: str = ""
     subscribe: Names = NO_NAMES
+    spelling: Spelling = NOT_SPELLED
+    """How a state-of-the-world client wrote its names: `subscribe`, to be recognized next time."""
     unsubscribe: Names = NO_NAMES
     versions: Versions | None = None
     error: str | None = None
+    node: bytes | None = None
 
 
-A = TypeVar("A")
 T = TypeVar("T")
 
 
@@ -87,99 +97,158 @@ def removed_fields(names: tuple[str, ...]) -> bytes:
 class Reader:
     """Reads requests; what many proxies say in the same bytes is decoded once."""
 
-    def __init__(self, remember: int = 64) -> None:
+    def __init__(self, remember: int = _REMEMBERED) -> None:
         self._seen: OrderedDict[tuple[bool, bytes], Request] = OrderedDict()
-        self._remember = remember
+        self._free = self._remember = remember
 
-    def sotw(self, data: bytes, known: Names = NO_NAMES) -> tuple[Request, bytes | None]:
-        """A DiscoveryRequest, and its node if it has one; `known` are names that this client sent
+    def sotw(self, data: bytes, known: Spelling = NOT_SPELLED) -> tuple[Request, bytes | None]:
+        """A DiscoveryRequest, and its node if it has one; `known` is how this client wrote names
         before. Raises Malformed."""
-        rest, node = _guarded(_without_node, data, 2)
-        if len(rest) < _LARGE or (known.raw and known.raw in rest):
-            return _guarded(_read_sotw, rest, known), node
-        return self._shared(rest, _read_sotw), node
+        rest, node = _guarded(lambda: _without_node(data, 2))
+        request = _guarded(lambda: _read_sotw(rest, known))
+        if request is None:
+            request = self._shared(rest, _decode_sotw)
+        return request, request.node if node is None else node
 
     def delta(self, data: bytes) -> tuple[Request, bytes | None]:
         """A DeltaDiscoveryRequest, and its node if it has one. Raises Malformed."""
-        rest, node = _guarded(_without_node, data, 1)
+        rest, node = _guarded(lambda: _without_node(data, 1))
         if len(rest) < _LARGE:
-            return _guarded(_read_delta, rest, NO_NAMES), node
-        return self._shared(rest, _read_delta), node
+            request = _guarded(lambda: _delta_ack(rest) or _read_delta(rest))
+        else:
+            request = self._shared(rest, _decode_delta)
+        return request, request.node if node is None else node
 
-    def _shared(self, data: bytes, read: Callable[[bytes, Names], Request]) -> Request:
-        key = (read is _read_delta, data)
+    def _shared(self, data: bytes, decode: Callable[[bytes], Request]) -> Request:
+        key = (decode is _decode_delta, data)
         found = self._seen.get(key)
         if found is not None:
             self._seen.move_to_end(key)
             return found
-        found = self._seen[key] = _guarded(read, data, NO_NAMES)
-        if len(self._seen) > self._remember:
-            self._seen.popitem(last=False)
+        found = _guarded(lambda: decode(data))
+        if len(data) <= self._remember:
+            self._seen[key] = found
+            self._free -= len(data)
+        while self._free < 0:
+            (_, oldest), _ = self._seen.popitem(last=False)
+            self._free += len(oldest)
         return found
 
 
 def _without_node(data: bytes, number: int) -> tuple[bytes, bytes | None]:
     """The message without its node, which is the first field, or the second behind the version.
 
-    Everything else of a first message is what other proxies say too, and is decoded once.
+    Everything else of a first message is what other proxies say too, and is decoded once. A node
+    elsewhere is found as any other field is.
     """
+    if len(data) < _LARGE:
+        return data, None
     at = 0
     for _ in range(number):
-        if at >= len(data):
-            break
         found, wire, start, end = _next(data, at)
         if found == number and wire == _BYTES:
             return data[:at] + data[end:], data[start:end]
         at = end
+        if at == len(data):
+            break
     return data, None
 
 
-def _guarded(read: Callable[[bytes, A], T], data: bytes, more: A) -> T:
+def _guarded(read: Callable[[], T]) -> T:
     try:
-        return read(data, more)
-    except (IndexError, UnicodeDecodeError, ValueError) as error:
+        return read()
+    except (IndexError, ValueError, DecodeError) as error:
+        # ValueError includes UnicodeDecodeError.
         raise Malformed(f"not a discovery request: {error}") from None
 
 
-def _read_sotw(data: bytes, known: Names) -> Request:
-    """Fields of DiscoveryRequest: 1 version, 3 names, 4 type, 5 nonce, 6 error."""
+def _read_sotw(data: bytes, known: Spelling) -> Request | None:
+    """Fields of DiscoveryRequest: 1 version, 2 node, 3 names, 4 type, 5 nonce, 6 error. None where
+    there is too much to read in it by hand."""
     said: dict[int, bytes] = {}
-    names: list[str] = []
+    found: list[str] = []
     block = (0, 0)
-    same = False
+    spelling = NOT_SPELLED
     at = 0
     while at < len(data):
-        if data[at] == _SOTW_NAME and not names and _repeats(data, at, known.raw):
-            same, at = True, at + len(known.raw)
-            continue
+        if data[at] == _SOTW_NAME and not found:
+            if spelling is NOT_SPELLED and known.stands_at(data, at):
+                spelling, at = known, at + known.length
+                continue
+            if spelling is not NOT_SPELLED:
+                # More names than last time: they are to be read from the start.
+                return _read_sotw(data, NOT_SPELLED)
+            if len(data) > _LARGE:
+                return None
         number, wire, start, end = _next(data, at)
         if number == 3 and wire == _BYTES:
-            names.append(data[start:end].decode())
-            block = (block[0] if len(names) > 1 else at, end)
+            found.append(data[start:end].decode())
+            block = (block[0] if len(found) > 1 else at, end)
         elif wire == _BYTES:
             said[number] = data[start:end]
         at = end
-    subscribe = known if same else names_of(names, data[block[0] : block[1]])
+    if found:
+        spelling = _spelling(found, data, block[0])
+    return _sotw_request(said, spelling)
+
+
+def _sotw_request(said: dict[int, bytes], spelling: Spelling) -> Request:
     return Request(
         type_url=said.get(4, b"").decode(),
         version=said.get(1, b"").decode(),
         nonce=said.get(5, b"").decode(),
-        subscribe=subscribe,
+        subscribe=spelling.names,
+        spelling=spelling,
         error=_error(said.get(6)),
+        node=said.get(2),
     )
 
 
-def _repeats(data: bytes, at: int, block: bytes) -> bool:
-    """Does the block of names stand here, whole, and with no further name behind it?"""
-    if not block or not data.startswith(block, at):
-        return False
-    end = at + len(block)
-    return end == len(data) or data[end] != _SOTW_NAME
+def _spelling(found: list[str], data: bytes, at: int) -> Spelling:
+    """The names that start here. They may be scattered over the message, or written in more bytes
+    than need be: then there is no block of bytes to recognize them by."""
+    raw: bytes = DiscoveryRequest(resource_names=found).SerializeToString()
+    if not data.startswith(raw, at):
+        return Spelling(names.of(found))
+    return names.spelled(found, raw)
 
 
-def _read_delta(data: bytes, known: Names) -> Request:
-    """Fields of DeltaDiscoveryRequest: 2 type, 3 subscribe, 4 unsubscribe, 5 versions, 6 nonce,
-    7 error."""
+def _decode_sotw(data: bytes) -> Request:
+    message = DiscoveryRequest.FromString(data)
+    found = list(message.resource_names)
+    return Request(
+        type_url=message.type_url,
+        version=message.version_info,
+        nonce=message.response_nonce,
+        subscribe=(spelling := _spelling(found, data, _first_name(data))).names,
+        spelling=spelling,
+        error=_words(message.error_detail.message) if message.HasField("error_detail") else None,
+        node=message.node.SerializeToString() if message.HasField("node") else None,
+    )
+
+
+def _first_name(data: bytes) -> int:
+    at = 0
+    while data[at] != _SOTW_NAME:
+        at = _next(data, at)[3]
+    return at
+
+
+def _delta_ack(data: bytes) -> Request | None:
+    """A type and a nonce, and nothing else: what most requests are."""
+    if len(data) < 4 or data[0] != _DELTA_TYPE or data[1] > 0x7F:
+        return None
+    end = 2 + data[1]
+    if end + 2 > len(data) or data[end] != _DELTA_NONCE or data[end + 1] != len(data) - end - 2:
+        return None
+    if data[end + 1] > 0x7F:
+        return None
+    return Request(type_url=data[2:end].decode(), nonce=data[end + 2 :].decode())
+
+
+def _read_delta(data: bytes) -> Request:
+    """Fields of DeltaDiscoveryRequest: 1 node, 2 type, 3 subscribe, 4 unsubscribe, 5 versions,
+    6 nonce, 7 error."""
     said: dict[int, bytes] = {}
     subscribe: list[str] = []
     unsubscribe: list[str] = []
@@ -197,10 +266,25 @@ def _read_delta(data: bytes, known: Names) -> Request:
     return Request(
         type_url=said.get(2, b"").decode(),
         nonce=said.get(6, b"").decode(),
-        subscribe=names_of(subscribe),
-        unsubscribe=names_of(unsubscribe),
+        subscribe=names.of(subscribe),
+        unsubscribe=names.of(unsubscribe),
         versions=Versions(versions) if versions else None,
         error=_error(said.get(7)),
+        node=said.get(1),
+    )
+
+
+def _decode_delta(data: bytes) -> Request:
+    message = DeltaDiscoveryRequest.FromString(data)
+    versions = dict(message.initial_resource_versions)
+    return Request(
+        type_url=message.type_url,
+        nonce=message.response_nonce,
+        subscribe=names.of(message.resource_names_subscribe),
+        unsubscribe=names.of(message.resource_names_unsubscribe),
+        versions=Versions(versions) if versions else None,
+        error=_words(message.error_detail.message) if message.HasField("error_detail") else None,
+        node=message.node.SerializeToString() if message.HasField("node") else None,
     )
 
 
@@ -208,7 +292,10 @@ def _error(status: bytes | None) -> str | None:
     """The text of a google.rpc.Status: field 1 is the code, field 2 the message."""
     if status is None:
         return None
-    text = dict(_fields(status)).get(2, b"").decode(errors="replace")
+    return _words(dict(_fields(status)).get(2, b"").decode(errors="replace"))
+
+
+def _words(text: str) -> str:
     return text[:_ERROR_LIMIT] if text else "refused without a word"
 
 
