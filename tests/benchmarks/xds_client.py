@@ -8,6 +8,7 @@ versions of what it has, for when it comes back.
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Iterator
 
@@ -109,7 +110,8 @@ class Shared:
 
     def __init__(self) -> None:
         self.decoded: dict[bytes, Decoded] = {}
-        self.names: dict[tuple[str, ...], bytes] = {}
+        self._names: dict[str, bytes] = {}
+        self._versions: dict[tuple[str, str], bytes] = {}
         self.marker = b""
         self.seen_at: list[float] = []
 
@@ -121,10 +123,18 @@ class Shared:
             found = self.decoded[data] = Decoded(data, is_delta)
         return found
 
-    def subscription(self, names: tuple[str, ...]) -> bytes:
-        found = self.names.get(names)
+    def name_field(self, name: str) -> bytes:
+        found = self._names.get(name)
         if found is None:
-            found = self.names[names] = b"".join(field(3, n.encode()) for n in names)
+            found = self._names[name] = field(3, name.encode())
+        return found
+
+    def version_field(self, name: str, version: str) -> bytes:
+        """One entry of `initial_resource_versions`."""
+        found = self._versions.get((name, version))
+        if found is None:
+            entry = field(1, name.encode()) + field(2, version.encode())
+            found = self._versions[name, version] = field(5, entry)
         return found
 
 
@@ -138,9 +148,14 @@ class Client:
         *,
         is_delta: bool = True,
         nacks: bool = False,
+        seed: int = 0,
         versions: dict[str, dict[str, str]] | None = None,
     ) -> None:
         self._shared, self._node = shared, node
+        # Every Envoy has an order of its own, that of its hash tables: nothing that it says about
+        # many resources is said in the same bytes by another one.
+        self._order = random.Random(seed)
+        self._said: dict[str, bytes] = {}
         self.is_delta, self._nacks = is_delta, nacks
         self._known = versions or {}
         """What it says it has from before, by type."""
@@ -149,6 +164,7 @@ class Client:
             self.has = {kind: dict(versions.get(kind, {})) for kind in ALL}
         self.names: dict[str, tuple[str, ...]] = {}
         self.versions: dict[str, str] = {}
+        self.nonces: dict[str, str] = {}
         self.answered: set[str] = set()
         self.messages = 0
         self.resources = 0
@@ -175,21 +191,21 @@ class Client:
         """The first request of a type."""
         self.names[kind] = names
         said = b"".join(field(1 if self.is_delta else 2, n) for n in (node,) if n)
-        subscription = self._shared.subscription(names)
+        subscription = self._said[kind] = self._shuffled(names)
         if self.is_delta:
             self.http.send(said + field(2, kind.encode()) + subscription + self._has(kind))
         else:
             self.http.send(said + subscription + field(4, kind.encode()))
 
+    def _shuffled(self, names: tuple[str, ...]) -> bytes:
+        fields = [self._shared.name_field(n) for n in names]
+        self._order.shuffle(fields)
+        return b"".join(fields)
+
     def _has(self, kind: str) -> bytes:
-        key = ("irv", kind, str(len(self._known.get(kind, ()))))
-        found = self._shared.names.get(key)
-        if found is None:
-            found = self._shared.names[key] = b"".join(
-                field(5, field(1, n.encode()) + field(2, v.encode()))
-                for n, v in self._known.get(kind, {}).items()
-            )
-        return found
+        fields = [self._shared.version_field(n, v) for n, v in self._known.get(kind, {}).items()]
+        self._order.shuffle(fields)
+        return b"".join(fields)
 
     def _received(self, data: bytes) -> None:
         shared = self._shared
@@ -197,6 +213,7 @@ class Client:
             shared.seen_at.append(time.monotonic())
         response = shared.decode(data, self.is_delta)
         self.messages += 1
+        self.nonces[response.type_url] = response.nonce
         self._keep(response)
         self._acknowledge(response)
         self.answered.add(response.type_url)
@@ -226,7 +243,7 @@ class Client:
             return
         version = self.versions.get(response.type_url, "") if self._nacks else response.version
         self.versions[response.type_url] = version
-        names = self._shared.subscription(self.names.get(response.type_url, ()))
+        names = self._said.get(response.type_url, b"")
         said = field(1, version.encode()) + names + field(4, kind)
         self.http.send(said + field(5, response.nonce.encode()) + error)
 
@@ -250,11 +267,12 @@ class Client:
             return
         self.names[EDS] += new
         if self.is_delta:
-            self.http.send(field(2, EDS.encode()) + self._shared.subscription(new))
+            self.http.send(field(2, EDS.encode()) + self._shuffled(new))
         else:
-            names = self._shared.subscription(self.names[EDS])
+            names = self._said[EDS] = self._shuffled(self.names[EDS])
             version = field(1, self.versions.get(EDS, "").encode())
-            self.http.send(version + names + field(4, EDS.encode()))
+            nonce = field(5, self.nonces.get(EDS, "").encode())
+            self.http.send(version + names + field(4, EDS.encode()) + nonce)
 
 
 async def connect(address: str, clients: list[Client], *, at_once: int = 1_000) -> None:
