@@ -29,7 +29,7 @@ check: $(STAMP) ## Format, lint, types, layers, shape
 	@echo "== format";  $(BIN)/ruff format --check .
 	@echo "== lint";    $(BIN)/ruff check .
 	@echo "== types";   $(BIN)/mypy --config-file setup.cfg
-	@echo "== layers";  $(BIN)/lint-imports --config setup.cfg
+	@echo "== layers";  $(BIN)/lint-imports
 	@echo "== shape";   $(BIN)/python -m pytest -q tests/shape
 
 test: $(STAMP) ## All tests, with real Envoys

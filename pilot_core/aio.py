@@ -6,6 +6,7 @@ import asyncio
 import random
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -63,34 +64,40 @@ async def iterate(opening: Callable[[], Iterator[T]]) -> AsyncIterator[T]:
         if not loop.is_closed():
             loop.call_soon_threadsafe(queue.put_nowait, item)
 
-    def pump() -> None:
+    def pump(items: Iterator[T]) -> None:
+        for item in items:
+            room.acquire()
+            if stopped.is_set():
+                return
+            hand_over(item)
+
+    def run() -> None:
         error: BaseException | None = None
         try:
-            items = opening()
-            try:
-                for item in items:
-                    room.acquire()
-                    if stopped.is_set():
-                        break
-                    hand_over(item)
-            finally:
-                close = getattr(items, "close", None)
-                if close is not None:
-                    close()
+            with _closing(opening()) as items:
+                pump(items)
         except BaseException as raised:  # noqa: BLE001  it is raised again at the consumer
             error = raised
         hand_over(_End(error))
 
-    threading.Thread(target=pump, name="blocking-iterator", daemon=True).start()
+    threading.Thread(target=run, name="blocking-iterator", daemon=True).start()
     try:
-        while True:
-            item = await queue.get()
-            if isinstance(item, _End):
-                if item.error is not None:
-                    raise item.error
-                return
+        while not isinstance(item := await queue.get(), _End):
             yield item
             room.release()
+        if item.error is not None:
+            raise item.error
     finally:
         stopped.set()
         room.release()
+
+
+@contextmanager
+def _closing(items: Iterator[T]) -> Iterator[Iterator[T]]:
+    """Generators and most client libraries' iterators have a `close`; plain ones do not."""
+    try:
+        yield items
+    finally:
+        close = getattr(items, "close", None)
+        if close is not None:
+            close()

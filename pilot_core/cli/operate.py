@@ -60,4 +60,4 @@ def init(kinds: tuple[str, ...]) -> None:
     from pilot_core.config.init import sample
     from pilot_core.registry import loader
 
-    print(sample({kind: loader.load(kind) for kind in kinds}), end="")
+    print(sample(kinds, adapter_types=loader.load), end="")

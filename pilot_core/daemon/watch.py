@@ -34,12 +34,11 @@ async def follow(path: Path, before: bytes | None, changed: asyncio.Event) -> No
         while True:
             seen = await asyncio.to_thread(survey.take, [path])
             await watch.follow(seen.folders)
-            if seen.files != stamp:
-                stamp = seen.files
-                now = await _settled(path)
-                if now is not None and now != before:
-                    before = now
-                    changed.set()
+            now = await _settled(path) if seen.files != stamp else None
+            stamp = seen.files
+            if now is not None and now != before:
+                before = now
+                changed.set()
             await watch.changed(within=_LOOK)
 
 

@@ -258,4 +258,3 @@ def _ps(proxies: list[dict[str, Any]]) -> list[str]:
     rows += [[p["workload"], p["variant"], *(_state(p, t) for t in _TYPES)] for p in proxies]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
-

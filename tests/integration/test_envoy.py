@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+
 from mesh import Backend, Envoy, Mesh, document, free_port, http_get, mesh, service, until
 
 pytestmark = pytest.mark.envoy

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
+
 from mesh import Daemon, Mesh, document, free_port, http_get, mesh, service, until
 
 pytestmark = pytest.mark.envoy
