@@ -55,9 +55,11 @@ def test_a_leaf_is_what_a_verifier_of_spiffe_ids_expects(
     usage = leaf.extensions.get_extension_for_class(x509.KeyUsage)
     purposes = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert [x509.UniformResourceIdentifier(str(REVIEWS))] == list(names.value)
-    assert names.critical and usage.critical
+    assert names.critical
+    assert usage.critical
     assert usage.value.digital_signature
-    assert not (usage.value.key_cert_sign or usage.value.crl_sign)
+    assert not (usage.value.key_cert_sign)
+    assert not (usage.value.crl_sign)
     expected = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}
     assert expected == set(purposes)
     assert [] == list(leaf.subject)
