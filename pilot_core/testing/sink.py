@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from pilot_core.clock import Clock, SystemClock
-from pilot_core.model import Endpoints, Record, Service
+from pilot_core.model import Endpoints, Record, RecordKey, Service
 from pilot_core.registry.guard import Guard
 from pilot_core.registry.mirror import Mirror
 from pilot_core.registry.refusals import REFUSED, Refusals
@@ -29,6 +29,8 @@ class RecordingSink:
         """The sources put so far, in order; clear it at will."""
         self.sweeps: list[set[str]] = []
         """The sources that each `resync` removed."""
+        self.synced_with: dict[str, list[str]] | None = None
+        """`view` at the moment when the session had synced; None before."""
         self._changed = asyncio.Event()
         self._problems = Problems(clock)
         self._mirror = Mirror(lambda registry: self._changed.set())
@@ -45,6 +47,7 @@ class RecordingSink:
     def next_session(self) -> None:
         """The session is over: what it put stays until the next one has synced."""
         self._session.close()
+        self.synced_with = None
         self._session = self._open()
 
     # The sink
@@ -105,6 +108,15 @@ class RecordingSink:
         return [e.address for record in self.endpoints(hostname) for e in record.endpoints]
 
     @property
+    def view(self) -> dict[str, list[str]]:
+        """The addresses behind each hostname that has a service, sorted."""
+        return {hostname: sorted(self.addresses(hostname)) for hostname in self.services}
+
+    def take_changes(self) -> set[RecordKey]:
+        """The keys of the records that differ from what they were at the last call."""
+        return self._mirror.take()
+
+    @property
     def problems(self) -> list[tuple[str, str]]:
         """(origin, message) of everything that was warned about or refused, sorted."""
         return sorted((p.origin, p.message) for p in self._problems if p.code == REFUSED)
@@ -116,6 +128,10 @@ class RecordingSink:
                 self._changed.clear()
                 await self._changed.wait()
 
+    def _on_synced(self) -> None:
+        self.synced_with = self.view
+        self._changed.set()
+
     def _records(self) -> Iterator[Record]:
         for records in self.sources.values():
             yield from records
@@ -126,5 +142,5 @@ class RecordingSink:
             self._mirror,
             guard=self._guard,
             refusals=self._refusals,
-            on_synced=self._changed.set,
+            on_synced=self._on_synced,
         )

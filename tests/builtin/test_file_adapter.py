@@ -274,8 +274,9 @@ async def test_a_file_that_somebody_is_writing_is_read_when_it_is_finished(tmp_p
             for line in text("a.mesh", "b.mesh", "c.mesh").splitlines(keepends=True):
                 writing.write(line)
                 writing.flush()
-                (tmp_path / "other.yaml").write_text(text(f"o{len(seen)}.mesh"))
-                await sink.until(lambda n=len(seen): f"o{n}.mesh" in sink.hostnames)
+                other = f"o{len(seen)}.mesh"
+                (tmp_path / "other.yaml").write_text(text(other))
+                await sink.until(lambda name=other: name in sink.hostnames)
                 seen.append({"a.mesh", "b.mesh"} <= set(sink.hostnames))
         await sink.until(lambda: "c.mesh" in sink.hostnames)
         assert all(seen)
@@ -378,4 +379,4 @@ def test_the_check_finds_all_that_is_wrong_in_the_files(tmp_path):
         f"{tmp_path}/b.yaml:2:1: not YAML: while parsing a flow node "
         "did not find expected node content",
         f"{tmp_path}/c.yaml: cannot be looked at: Too many levels of symbolic links",
-    ] == [w for w in words]
+    ] == words
