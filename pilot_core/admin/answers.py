@@ -30,8 +30,9 @@ def answer(
     return web.Response(status=status, body=body, content_type=JSON, headers=headers)
 
 
-def missing(what: str, near: str | None = None) -> web.Response:
-    hint = f"did you mean {near}?" if near else None
+def missing(what: str, near: str | None, otherwise: str | None = None) -> web.Response:
+    """404, with the name that was probably meant, or else with what to do."""
+    hint = f"did you mean {near}?" if near else otherwise
     return answer(shapes.ShownError(error=what, hint=hint), 404)
 
 

@@ -140,11 +140,13 @@ class AdminServer:
 
     async def _no_service(self, hostname: str) -> web.Response:
         names = list(self._view.hub.world.services)
-        return missing(f"no service {hostname}", await near(hostname, names))
+        hint = "pilot-core services lists all, /api/v1/services too"
+        return missing(f"no service {hostname}", await near(hostname, names), hint)
 
     async def _no_proxy(self, proxy_id: str) -> web.Response:
         text = f"no proxy {proxy_id} is connected"
         several = self._view.namesakes(proxy_id)
         if len(several) > 1:
             return missing(f"{text} under this id; {', '.join(several)} have that name", None)
-        return missing(text, await near(proxy_id, self._view.proxy_names()))
+        names = self._view.proxy_names()
+        return missing(text, await near(proxy_id, names), "pilot-core ps lists those that are")

@@ -60,7 +60,13 @@ def as_yaml(value: Any) -> str:
     # Imported for this format alone: it costs more than the question.
     import yaml
 
-    dumped: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)
+    class Written(yaml.SafeDumper):
+        """Everything written out: `*id001` is nothing that people want to read, or paste."""
+
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+    dumped: str = yaml.dump(value, Dumper=Written, sort_keys=False, allow_unicode=True, width=100)
     return dumped
 
 

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import click
 
 from pilot_core.cli import output
+from pilot_core.cli.options import Choice, format_option
 from pilot_core.errors import ConfigError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -33,7 +34,13 @@ _DESCRIPTION = (
     click.option("--label", "labels", multiple=True, metavar="K=V"),
     click.option("--locality", default="", metavar="R/Z/S"),
     click.option("--xds", default="127.0.0.1:15010", metavar="HOST:PORT", show_default=True),
-    click.option("--mode", default="none", type=click.Choice(("none", "redirect"))),
+    click.option(
+        "--mode",
+        default="none",
+        show_default=True,
+        type=Choice(("none", "redirect")),
+        help="Whether traffic is redirected to the proxy by the system.",
+    ),
     click.option(
         "--outbound",
         multiple=True,
@@ -89,7 +96,7 @@ def _bootstrap(said: dict[str, Any]) -> dict[str, Any]:
 
 @click.command()
 @_describing
-@click.option("-o", "--output", "format", type=click.Choice(("json", "yaml")), default="yaml")
+@format_option(("json", "yaml"), "yaml")
 @click.option("--base-id-auto", is_flag=True, hidden=True)
 def bootstrap(format: str, base_id_auto: bool, **said: Any) -> None:
     """Print the bootstrap of an Envoy."""

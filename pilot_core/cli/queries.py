@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import click
 
 from pilot_core.cli import output
 from pilot_core.cli.client import client, segment
+from pilot_core.cli.options import Choice, asking
 from pilot_core.cli.output import Column, Item, Table
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 _TYPES = ("CDS", "LDS", "EDS", "RDS", "SDS")
 _KINDS = ("clusters", "listeners", "routes", "endpoints", "secrets", "all")
@@ -137,56 +136,41 @@ PROBLEMS = Table(
 )
 
 
-def asking(function: F) -> F:
-    """The options of every verb that asks the daemon."""
-    options = (
-        click.option("--server", metavar="URL", help="The daemon; default $PILOT_CORE_SERVER."),
-        click.option("--token-file", metavar="FILE", help="Default $PILOT_CORE_TOKEN_FILE."),
-        click.option(
-            "-o", "--output", "format", type=click.Choice(output.FORMATS), default="table"
-        ),
-        click.option("--no-headers", is_flag=True, help="Tables without their first line."),
-        click.option(
-            "--watch",
-            "watch",
-            is_flag=False,
-            flag_value="2",
-            type=float,
-            metavar="[SECONDS]",
-            help="Ask again every 2 seconds.",
-        ),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-def _ask(path: str, table: Table, **said: Any) -> Any:
-    """Ask, print, and again while watching; returns the last answer."""
+def _ask(path: str, show: Callable[[Any], None], **said: Any) -> Any:
+    """Ask, show, and again while watching; returns the last answer."""
     to = client(said["server"], said["token_file"])
     while True:
         answer = to.get(path)
         if said["watch"] and sys.stdout.isatty():
             click.clear()
-        output.show(answer, table, said["format"], headers=not said["no_headers"])
+        show(answer)
         if not said["watch"]:
             return answer
         sys.stdout.flush()
-        time.sleep(said["watch"])
+        time.sleep(said["every"])
+
+
+def _list(path: str, table: Table, **said: Any) -> Any:
+    """As `_ask`, for what a table shows."""
+
+    def show(answer: Any) -> None:
+        output.show(answer, table, said["format"], headers=not said["no_headers"])
+
+    return _ask(path, show, **said)
 
 
 @click.command()
 @asking
 def registries(**said: Any) -> None:
     """List the configured registries, and how they are doing."""
-    _ask("/api/v1/registries", REGISTRIES, **said)
+    _list("/api/v1/registries", REGISTRIES, **said)
 
 
 @click.command()
 @asking
 def services(**said: Any) -> None:
     """List the services of all registries."""
-    _ask("/api/v1/services", SERVICES, **said)
+    _list("/api/v1/services", SERVICES, **said)
 
 
 @click.command()
@@ -194,7 +178,7 @@ def services(**said: Any) -> None:
 @asking
 def endpoints(hostname: str, **said: Any) -> None:
     """List the endpoints of a service, whatever registries they are in."""
-    _ask(f"/api/v1/services/{segment(hostname)}/endpoints", ENDPOINTS, **said)
+    _list(f"/api/v1/services/{segment(hostname)}/endpoints", ENDPOINTS, **said)
 
 
 @click.command()
@@ -203,26 +187,28 @@ def endpoints(hostname: str, **said: Any) -> None:
 def ps(proxy: str | None, **said: Any) -> None:
     """List connected proxies, and how far each is in sync; or one PROXY, by id or workload."""
     path = f"/api/v1/proxies/{segment(proxy)}" if proxy else "/api/v1/proxies"
-    _ask(path, PROXIES, **said)
+    _list(path, PROXIES, **said)
 
 
 @click.command()
 @asking
 def problems(**said: Any) -> int:
     """List everything that is refused, in conflict, held or stale; exit code 1 for errors."""
-    answer = _ask("/api/v1/problems", PROBLEMS, **said)
+    answer = _list("/api/v1/problems", PROBLEMS, **said)
     return int(any(item["severity"] == "error" for item in answer["items"]))
 
 
 @click.command("proxy-config")
-@click.argument("kind", type=click.Choice(_KINDS))
+@click.argument("kind", type=Choice(_KINDS))
 @click.argument("proxy")
 @asking
 def proxy_config(kind: str, proxy: str, **said: Any) -> None:
     """Show what the server holds for PROXY: clusters, listeners, routes, endpoints or all."""
-    to = client(said["server"], said["token_file"])
-    answer = to.get(f"/api/v1/proxies/{segment(proxy)}/config?type={kind}")
-    _show_config(answer, kind, said["format"], headers=not said["no_headers"])
+
+    def show(answer: Item) -> None:
+        _show_config(answer, kind, said["format"], headers=not said["no_headers"])
+
+    _ask(f"/api/v1/proxies/{segment(proxy)}/config?type={kind}", show, **said)
 
 
 def _show_config(answer: Item, kind: str, format: str, *, headers: bool) -> None:
@@ -230,6 +216,11 @@ def _show_config(answer: Item, kind: str, format: str, *, headers: bool) -> None
     if format in ("json", "yaml"):
         output.show_document(held if kind == "all" else held[kind], format)
         return
+    show_resources(held, format, headers=headers)
+
+
+def show_resources(held: Mapping[str, list[Item]], format: str, *, headers: bool) -> None:
+    """Envoy's resources by kind, as a table of their names."""
     items = [{"kind": name, **row} for name, rows in held.items() for row in rows]
     output.show({"items": items}, _NAMES, format, headers=headers)
 

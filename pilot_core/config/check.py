@@ -38,7 +38,12 @@ def check(
         settings = load(path, adapter_types=adapter_types, environment=environment)
     except ConfigError as error:
         return list(error.findings)
-    return sorted({*_token(settings, str(path)), *_adapters(settings, str(path), adapter_types)})
+    found = {
+        *_token(settings, str(path)),
+        *_state_dir(settings, str(path)),
+        *_adapters(settings, str(path), adapter_types),
+    }
+    return sorted(found)
 
 
 def _token(settings: Settings, path: str) -> Iterable[Finding]:
@@ -52,6 +57,18 @@ def _token(settings: Settings, path: str) -> Iterable[Finding]:
         return
     if not has_token:
         yield Finding(path, 0, 0, f"admin.token_file: {file} is empty")
+
+
+def _state_dir(settings: Settings, path: str) -> Iterable[Finding]:
+    """Whether it can be used, or made, by whoever runs the check."""
+    directory = settings.state_dir
+    if directory is None:
+        return
+    nearest = next(p for p in (directory.absolute(), *directory.absolute().parents) if p.exists())
+    if not nearest.is_dir():
+        yield Finding(path, 0, 0, f"state_dir: {nearest} is not a directory")
+    elif not os.access(nearest, os.W_OK | os.X_OK):
+        yield Finding(path, 0, 0, f"state_dir: {directory} cannot be used: no right to write it")
 
 
 def _adapters(settings: Settings, path: str, adapter_types: CheckedTypes) -> Iterable[Finding]:

@@ -16,9 +16,11 @@ def read(hub: Hub, problems: Problems) -> Figures:
     """Everything at once, on the event loop."""
     states = hub.registries()
     open_now = Counter(problem.severity for problem in problems)
+    codes = Counter(problem.code for problem in problems)
     return {
         names.SERVICES: [((), len(hub.world.services))],
         names.PROBLEMS: [((severity,), open_now[severity]) for severity in Severity],
+        names.PROBLEMS_BY_CODE: [((code,), count) for code, count in sorted(codes.items())],
         names.REGISTRY_STATE: [
             ((s.name, state), float(s.state is state)) for s in states for state in State
         ],

@@ -5,11 +5,14 @@ registries → hub → fleet → transport, and the admin API beside them.
 
 from __future__ import annotations
 
+import errno
+import socket
 from pathlib import Path
 
 from pilot_core.admin.server import AdminServer
 from pilot_core.admin.view import View
 from pilot_core.clock import Clock, SystemClock
+from pilot_core.config import address
 from pilot_core.config.schema import AdapterSettings, Settings
 from pilot_core.daemon import figures
 from pilot_core.registry import loader
@@ -27,6 +30,7 @@ class Parts:
     """Everything that lives as long as the daemon does."""
 
     def __init__(self, settings: Settings, state_file: Path | None) -> None:
+        self._settings = settings
         self.clock: Clock = SystemClock()
         self.problems = Problems(self.clock)
         self.metrics = CoreMetrics()
@@ -75,6 +79,8 @@ class Parts:
 
     async def listen(self) -> None:
         """Open the ports. Raises OSError, which names the setting."""
+        for key, listen in (("xds", self._settings.xds), ("admin", self._settings.admin)):
+            _try(f"{key}.address", listen.address)
         try:
             await self.transport.start()
         except OSError as error:
@@ -88,6 +94,25 @@ class Parts:
     def _origin_of(self, hostname: str) -> str:
         claims = self.hub.claims(("service", hostname))
         return claims[0].place if claims else ""
+
+
+def _try(key: str, listen: str) -> None:
+    """Raise OSError where the address cannot be listened on: gRPC would say that it is so, but
+    not why."""
+    host, port = address.split(listen)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind((host, port))
+            # Only listening shows that nobody else does.
+            tried.listen(1)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        cure = "is another pilot-core running? " if error.errno == errno.EADDRINUSE else ""
+        raise OSError(
+            f"{key}: cannot listen on {listen}: {reason}; {cure}{key} in the configuration moves it"
+        ) from None
 
 
 def registrations(settings: Settings) -> list[Registration]:

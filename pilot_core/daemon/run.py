@@ -39,6 +39,11 @@ _GC_THRESHOLDS = (50_000, 50, 100)
 difference between a quiet push and one that waits for the collector."""
 
 
+_TIDY_EVERY = 60.0
+"""Seconds. What is young garbage is looked for by the clock too: a daemon that has little to do
+makes too few objects for the thresholds, and a broken session's TLS context is a megabyte."""
+
+
 class Signals:
     """What has been asked of the daemon."""
 
@@ -63,6 +68,8 @@ class Signals:
 def main(path: Path) -> int:
     """Run until a signal ends it. Returns the exit code. Raises ConfigError, PluginError."""
     os.umask(0o077)
+    # gRPC's own lines are not events: what they say is said by ours.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     path = path.absolute()
     before = watch.content(path)
     settings = load.load(path, adapter_types=loader.load)
@@ -96,6 +103,7 @@ async def _run(path: Path, before: bytes | None, settings: Settings, state: Path
         Reloader(path, settings, parts).follow(signals.reload),
         watch.follow(path, before, signals.reload),
         notify.watchdog(),
+        _tidy(),
     ]
     is_sound = await _until(signals.stop, works)
     is_sound &= await _drain(parts)
@@ -137,6 +145,12 @@ async def _serve(parts: Parts, settings: Settings) -> None:
     gc.freeze()
     notify.notify("READY=1", "STATUS=serving")
     log.info("serving", extra={"services": len(parts.hub.world.services)})
+
+
+async def _tidy() -> None:
+    while True:
+        await asyncio.sleep(_TIDY_EVERY)
+        gc.collect(1)
 
 
 async def _drain(parts: Parts) -> bool:

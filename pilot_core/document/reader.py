@@ -56,7 +56,7 @@ def documents(
     try:
         yield from reader.documents()
     except yaml.MarkedYAMLError as error:
-        raise _not_yaml(error, findings.path) from None
+        raise _not_yaml(error, text, findings.path) from None
     except yaml.reader.ReaderError as error:
         line, column = _place(text, error.position)
         message = f"not YAML: character U+{_code(error.character):04X} is not allowed"
@@ -226,11 +226,13 @@ def _text(content: bytes | str, path: str) -> str:
         raise ConfigError(Finding(path, line, column, message)) from None
 
 
-def _not_yaml(error: yaml.MarkedYAMLError, path: str) -> ConfigError:
+def _not_yaml(error: yaml.MarkedYAMLError, text: str, path: str) -> ConfigError:
     mark = error.problem_mark or error.context_mark
     words = " ".join(part for part in (error.context, error.problem) if part)
     message = f"not YAML: {words or 'it cannot be parsed'}"
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    if "${" in "".join(text.split("\n")[line - 1 : line]):
+        message += "; a ${VAR} between braces or brackets has to stand in quotes"
     return ConfigError(Finding(path, line, column, message))
 
 

@@ -13,19 +13,17 @@ from pilot_core.model.merge import services
 _ENDINGS = {".yaml", ".yml", ".json"}
 
 
-def world_of(paths: Iterable[str]) -> World:
+def world_of(paths: Iterable[str], refused: list[Finding]) -> World:
     """The world that these files and folders describe, in this precedence.
 
-    Raises ConfigError with everything that is wrong with any of them.
+    What is wrong in them is added to `refused`, and harms nothing else, as in a daemon. Raises
+    ConfigError for a path that is not there.
     """
     claims: dict[RecordKey, list[Claim]] = {}
-    wrong: list[Finding] = []
     for path in paths:
         for file in _files(Path(path)):
-            for claim in _claims(str(path), file, wrong):
+            for claim in _claims(str(path), file, refused):
                 claims.setdefault(claim.record.key, []).append(claim)
-    if wrong:
-        raise ConfigError(*wrong)
     merged = {name: services(c) for (kind, name), c in claims.items() if kind == "service"}
     shards = {name: _shards(c) for (kind, name), c in claims.items() if kind == "endpoints"}
     world, _ = World().apply(merged, shards)
@@ -40,15 +38,23 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _claims(registry: str, file: Path, wrong: list[Finding]) -> Iterator[Claim]:
+def _claims(registry: str, file: Path, refused: list[Finding]) -> Iterator[Claim]:
     try:
-        read = catalogue.read(file.read_bytes(), str(file))
+        read = catalogue.read(_content(file), str(file))
     except ConfigError as error:
-        wrong.extend(f for f in error.findings if isinstance(f, Finding))
+        refused.extend(f for f in error.findings if isinstance(f, Finding))
         return
-    wrong.extend(read.refused)
+    refused.extend(read.refused)
     for record in read.records:
         yield Claim(registry, str(file), record)
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        message = f"cannot be read: {error.strerror}"
+        raise ConfigError(Finding(str(file), 0, 0, message)) from None
 
 
 def _shards(claims: list[Claim]) -> tuple[Shard, ...]:

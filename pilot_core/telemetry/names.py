@@ -28,6 +28,7 @@ ADAPTER_PREFIX = "pilot_adapter_"
 INFO = Name("pilot_info", "gauge", "1, labelled with the version that runs", ("version",))
 SERVICES = Name("pilot_services", "gauge", "services known to the mesh")
 PROBLEMS = Name("pilot_problems", "gauge", "open problems", ("severity",))
+PROBLEMS_BY_CODE = Name("pilot_problems_by_code", "gauge", "open problems of each kind", ("code",))
 RELOADS = Name(
     "pilot_config_reloads", "counter", "times the configuration was read again", ("result",)
 )
