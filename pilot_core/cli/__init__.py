@@ -12,7 +12,7 @@ import sys
 import click
 
 from pilot_core import __version__
-from pilot_core.cli.lazy import LazyGroup
+from pilot_core.cli.lazy import LazyGroup, ReaderGone
 from pilot_core.errors import (
     ConfigError,
     NotPermitted,
@@ -73,18 +73,27 @@ def cli() -> None:
 def main() -> None:
     """The program. Never returns."""
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="pilot-core", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # Whoever read our output has had enough. Nothing is left to be flushed at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, ReaderGone):
+        # Whoever read our output has had enough.
+        _drop_output()
         sys.exit(0)
     except PilotError as error:
         print(f"pilot-core: {error}", file=sys.stderr)
         sys.exit(next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 1))
+    except OSError as error:
+        _drop_output()
+        print(f"pilot-core: {error}", file=sys.stderr)
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _drop_output() -> None:
+    """Nothing is left to be flushed at exit, which would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

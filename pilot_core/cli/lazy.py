@@ -10,6 +10,10 @@ from typing import Any
 import click
 
 
+class ReaderGone(Exception):
+    """Nobody reads our output any more. Not an OSError, of which click would make exit code 1."""
+
+
 class LazyGroup(click.Group):
     """`verbs` maps names to `module:attribute`, `texts` to the line that --help shows."""
 
@@ -43,6 +47,12 @@ class LazyGroup(click.Group):
             hint = f" Did you mean {near[0]}?" if near else " See pilot-core --help."
             raise click.UsageError(f"no verb {args[0]!r}.{hint}", ctx)
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise ReaderGone from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """From the texts alone: no module is imported for it."""
