@@ -117,7 +117,8 @@ def _import(kind: str, where: str) -> type[Adapter]:
         ENTRY_POINTS,
         [kind],
         on_load_failure_callback=lambda _manager, _entry, error: failures.append(error),
-        warn_on_missing_entrypoint=False,
+        # Said below, with the reason: nothing is to be logged for it.
+        on_missing_entrypoints_callback=lambda _names: None,
     )
     if failures or kind not in manager.names():
         reason = failures[0] if failures else "it vanished while it was loaded"
