@@ -89,7 +89,8 @@ def verbs() -> str:
         "`http://127.0.0.1:15014`.",
         "",
     ]
-    context = click.Context(cli, info_name="pilot-core", max_content_width=88, terminal_width=88)
+    settings = {**cli.context_settings, "max_content_width": 88, "terminal_width": 88}
+    context = click.Context(cli, info_name="pilot-core", **settings)
     for name, command, inner in _commands(cli, context):
         lines += [f"## {name}", "", "```", command.get_help(inner), "```", ""]
     return "\n".join(lines)
