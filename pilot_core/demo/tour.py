@@ -86,6 +86,14 @@ class Tour:
         started = await asyncio.gather(*(self.stage.workload(*w) for w in wanted))
         self.at = {w.name: w for w in started}
 
+    async def _add_workload(self, service: str, instance: str) -> Workload:
+        """One more, whose sidecar is there before a registry tells of it, as a platform that waits
+        for readiness would have it."""
+        added = await self.stage.workload(service, instance)
+        self.at[added.name] = added
+        await self._until("its Envoy in sync", self._proxies_in_sync)
+        return added
+
     def _write_registries(self) -> None:
         folder = self.stage.folder
         shop = [script.service(n, [self.at[f"{n}-v1"]]) for n in ("storefront", "details")]
@@ -112,8 +120,7 @@ class Tour:
 
     async def _add_an_endpoint(self, load: Load) -> None:
         with self.teller.step("an endpoint added while traffic flows") as step:
-            second = await self.stage.workload("reviews", "v2")
-            self.at[second.name] = second
+            second = await self._add_workload("reviews", "v2")
             both = [self.at["reviews-v1"], second]
             document = script.document(script.service("reviews", both))
             script.write(self.stage.folder / "web.yaml", document)
@@ -125,8 +132,7 @@ class Tour:
 
     async def _move_a_service(self, load: Load) -> None:
         with self.teller.step("a service moved from one registry to another") as step:
-            moved = await self.stage.workload("ratings", "v2")
-            self.at[moved.name] = moved
+            moved = await self._add_workload("ratings", "v2")
             folder = self.stage.folder
             ratings = script.document(script.service("ratings", [moved]))
             script.write(folder / "catalogue" / "ratings.yaml", ratings)

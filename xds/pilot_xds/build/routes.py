@@ -13,7 +13,9 @@ RETRY_ON = "connect-failure,refused-stream,reset-before-request"
 """Failures after which the request has certainly not been taken up: another attempt is safe
 whatever the method. So an endpoint that has just gone costs no request."""
 
-_RETRIES = "2"
+_RETRIES = "3"
+"""A new endpoint's sidecar opens its listener some milliseconds after callers hear of it: with the
+pauses in between, three more attempts outlast that."""
 _ADD_IF_ABSENT = 1
 _VIRTUAL_HOSTS = 2
 """The field of RouteConfiguration that holds them."""
