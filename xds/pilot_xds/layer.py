@@ -7,7 +7,7 @@ one, however many streams take that step.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from weakref import WeakKeyDictionary
 
 from pilot_core.model import Table
@@ -85,10 +85,12 @@ class Layer:
 
     def body(self, variant: Variant) -> bytes:
         """All of it as fields of a response."""
+        # Sorted when it is encoded, not each time that a client gets it.
         return _body(self._bodies, self._sorted(), variant)
 
-    def _sorted(self) -> list[Resource]:
-        return [self.resources[name] for name in sorted(self.resources)]
+    def _sorted(self) -> Iterator[Resource]:
+        for name in sorted(self.resources):
+            yield self.resources[name]
 
 
 def _body(bodies: dict[Variant, bytes], resources: Iterable[Resource], variant: Variant) -> bytes:
