@@ -84,7 +84,8 @@ class _Session:
     def __init__(self, sink: Sink, known: dict[str, Reading], clock: Clock) -> None:
         self._sink, self._known, self._clock = sink, known, clock
         self._told: dict[str, Reading] = {}
-        self._troubles: dict[str, str] = {}
+        self._troubles: dict[str, Finding] = {}
+        """By source."""
         self._away: dict[str, float] = {}
         self._began = clock.monotonic()
         self._is_synced = False
@@ -92,8 +93,7 @@ class _Session:
 
     async def update(self, found: Survey) -> float:
         """Bring the sink up to date; returns how long to wait for the next look, in seconds."""
-        missing = dict.fromkeys(found.missing, "does not exist: nothing is read from it")
-        self._complain(missing | found.troubles)
+        self._complain(found)
         unsettled = [name for name, stamp in found.files.items() if await self._look(name, stamp)]
         await self._let_go(found)
         if not self._is_synced and (not unsettled or self._waited() > _FIRST):
@@ -147,20 +147,32 @@ class _Session:
             with self._sink.resync(""):
                 for name, known in self._known.items():
                     self._put(name, known)
-                for name, trouble in self._troubles.items():
-                    self._sink.warn(trouble, source=name, origin=name)
+                for source, trouble in self._troubles.items():
+                    complain(self._sink, source, [trouble])
 
-    def _complain(self, troubles: dict[str, str]) -> None:
-        """Of paths that cannot be looked at; and no longer, once they can."""
-        for name in self._troubles.keys() - troubles.keys():
-            if name in self._known:
-                self._told.pop(name, None)
+    def _complain(self, found: Survey) -> None:
+        """Of paths that cannot be looked at, or do not exist; and no longer, once they do."""
+        troubles = _troubles(found)
+        for source in self._troubles.keys() - troubles.keys():
+            if source in self._known:
+                self._told.pop(source, None)
             else:
-                self._sink.drop(name)
-        for name, trouble in troubles.items():
-            if self._troubles.get(name) != trouble:
-                self._sink.warn(trouble, source=name, origin=name)
+                self._sink.drop(source)
+        for source, trouble in troubles.items():
+            if self._troubles.get(source) != trouble:
+                complain(self._sink, source, [trouble])
         self._troubles = troubles
 
     def _waited(self) -> float:
         return self._clock.monotonic() - self._began
+
+
+def _troubles(found: Survey) -> dict[str, Finding]:
+    """What is wrong with the paths, by source. A file that cannot be looked at is told of under its
+    own name, which keeps what it gave; one that does not exist must not keep anything."""
+    lost = {name: Finding(name, 0, 0, trouble) for name, trouble in found.troubles.items()}
+    absent = {
+        f"no {name}": Finding(name, 0, 0, "does not exist: nothing is read from it")
+        for name in found.missing
+    }
+    return lost | absent

@@ -13,7 +13,7 @@ import hashlib
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, ClassVar, NoReturn
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -35,7 +35,6 @@ from pilot_core.dialects.catalogue import Catalogue
 from pilot_core.document import Duration
 from pilot_core.document.reader import MAX_BYTES
 
-_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=5, sock_read=10)
 _REDIRECTS = 3
 _CHUNK = 256 * 1024
 
@@ -82,6 +81,9 @@ class Http(Adapter):
 
     api = 1
     Config = HttpConfig
+    timeout: ClassVar[aiohttp.ClientTimeout] = aiohttp.ClientTimeout(
+        total=60, sock_connect=5, sock_read=10
+    )
 
     def __init__(self, config: Any, host: Host) -> None:
         super().__init__(config, host)
@@ -101,7 +103,7 @@ class Http(Adapter):
         trust = await asyncio.to_thread(_trust, self._settings.ca_file)
         connector = aiohttp.TCPConnector(ssl=trust, limit=1)
         async with aiohttp.ClientSession(
-            connector=connector, timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()
+            connector=connector, timeout=self.timeout, cookie_jar=aiohttp.DummyCookieJar()
         ) as client:
             told: _Known | None = None
             while True:

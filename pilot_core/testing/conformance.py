@@ -53,12 +53,17 @@ class AdapterConformance:
         assert self.adapter.api == API, f"it speaks contract {self.adapter.api}, the core {API}"
 
     def test_the_settings_are_frozen_and_comparable(self, platform: Platform) -> None:
-        one, other = platform.config(), platform.config()
-        assert isinstance(one, Config), "Config has to be a subclass of pilot_core.adapter.Config"
-        assert isinstance(one, self.adapter.Config), "platform.config() is of another class"
-        assert one is not other, "platform.config() has to make a new instance at every call"
-        assert type(one).__struct_config__.frozen, "say frozen=True: settings never change"
-        assert one == other, "equal settings differ: every reload would begin a new session"
+        async def scenario() -> None:
+            one, other = platform.config(), platform.config()
+            assert isinstance(one, Config), (
+                "Config has to be a subclass of pilot_core.adapter.Config"
+            )
+            assert isinstance(one, self.adapter.Config), "platform.config() is of another class"
+            assert one is not other, "platform.config() has to make a new instance at every call"
+            assert type(one).__struct_config__.frozen, "say frozen=True: settings never change"
+            assert one == other, "equal settings differ: every reload would begin a new session"
+
+        run_scenario(platform, scenario)
 
     def test_unknown_settings_are_refused(self) -> None:
         config = self.adapter.Config
@@ -194,14 +199,11 @@ class AdapterConformance:
 
     def test_the_next_session_leaves_no_ghosts(self, platform: Platform) -> None:
         async def scenario() -> None:
-            needs(platform.can_disconnect, "this platform is never out of reach")
             await platform.set(FIRST)
             now = {"api": ["10.1.0.4"], "extra": ["10.1.0.8"]}
             async with self._session(platform) as run:
                 await run.sees(FIRST)
-                await platform.disconnect()
-                await run.outage()
-                await platform.reconnect()
+                await (run.outage_and_back() if platform.can_disconnect else run.stop())
                 await platform.set(now)
                 await run.again()
                 await run.synced()

@@ -111,6 +111,12 @@ class Running:
             f"the core takes this for a bug in the adapter: {error!r}; raise Unavailable from it"
         )
 
+    async def outage_and_back(self) -> None:
+        """The platform goes away, the session ends, the platform is there again."""
+        await self._platform.disconnect()
+        await self.outage()
+        await self._platform.reconnect()
+
     async def again(self) -> None:
         """The next session, as the core begins it."""
         self.sink.next_session()

@@ -301,17 +301,53 @@ async def test_a_file_that_is_truncated_and_written_again_is_never_empty(tmp_pat
 
 
 async def test_links_that_lead_nowhere_or_in_circles_harm_nothing(tmp_path):
-    (tmp_path / "a.yaml").write_text(text("a.mesh"))
-    (tmp_path / "nowhere.yaml").symlink_to("missing.yaml")
-    (tmp_path / "circle.yaml").symlink_to("circle.yaml")
-    (tmp_path / "up").symlink_to("..")
-    (tmp_path / "self").symlink_to(".")
-    async with session(adapter(tmp_path)) as sink:
+    folder = tmp_path / "all" / "mesh"
+    folder.mkdir(parents=True)
+    (folder / "a.yaml").write_text(text("a.mesh"))
+    (folder / "nowhere.yaml").symlink_to("missing.yaml")
+    (folder / "circle.yaml").symlink_to("circle.yaml")
+    (folder / "up").symlink_to("..")
+    (folder / "self").symlink_to(".")
+    async with session(adapter(folder)) as sink:
         await sink.until(lambda: sink.is_synced)
         assert ["a.mesh"] == sink.hostnames
-        circle = tmp_path / "circle.yaml"
+        circle = folder / "circle.yaml"
         message = "cannot be looked at: Too many levels of symbolic links"
         assert (str(circle), message) in sink.problems
+
+
+async def test_a_link_to_a_folder_above_brings_what_else_lies_there(tmp_path):
+    for name in ("mesh", "beside"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.yaml").write_text(text(f"{name}.mesh"))
+    (tmp_path / "mesh" / "up").symlink_to("..")
+    async with session(adapter(tmp_path / "mesh")) as sink:
+        await sink.until(lambda: sink.is_synced)
+        names = {str(tmp_path / "mesh" / n) for n in ("x.yaml", "up/beside/x.yaml")}
+        assert names == set(sink.sources)
+
+
+async def test_a_named_file_that_is_removed_gives_nothing_any_more(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text(text("a.mesh"))
+    files = adapter(path)
+    async with session(files) as sink:
+        await sink.until(has(sink, "a.mesh"))
+        path.unlink()
+        await sink.until(lambda: not sink.sources)
+        assert [(str(path), "does not exist: nothing is read from it")] == sink.problems
+
+
+async def test_a_named_file_that_went_between_two_sessions_leaves_no_ghost(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text(text("a.mesh"))
+    async with session(adapter(path)) as sink:
+        await sink.until(has(sink, "a.mesh"))
+    path.unlink()
+    sink.next_session()
+    async with session(adapter(path), sink):
+        await sink.until(lambda: sink.is_synced)
+        assert {} == sink.sources
 
 
 async def test_a_file_that_cannot_be_looked_at_any_more_keeps_what_it_gave(tmp_path):
