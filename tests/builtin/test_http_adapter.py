@@ -40,38 +40,38 @@ async def fails(http: Http, sink: RecordingSink | None = None) -> str:
 
 
 async def test_the_document_is_one_source():
-    async with HttpRegistry(catalogue("a.mesh", "b.mesh")) as server:
-        async with session(adapter(server)) as sink:
-            await sink.until(lambda: sink.is_synced)
-            assert {server.url: 4} == {name: len(found) for name, found in sink.sources.items()}
-            [first, *_] = sink.sources[server.url]
-            assert f"{server.url}:2:3" == first.origin.place
+    async with (
+        HttpRegistry(catalogue("a.mesh", "b.mesh")) as server,
+        session(adapter(server)) as sink,
+    ):
+        await sink.until(lambda: sink.is_synced)
+        assert {server.url: 4} == {name: len(found) for name, found in sink.sources.items()}
+        [first, *_] = sink.sources[server.url]
+        assert f"{server.url}:2:3" == first.origin.place
 
 
 async def test_it_asks_again_after_the_interval_and_not_before():
     clock = FakeClock()
-    async with HttpRegistry(catalogue("a.mesh")) as server:
-        async with session(adapter(server, clock)) as sink:
-            await clock.until_sleepers()
-            server.document = catalogue("b.mesh")
-            await clock.advance(4.9)
-            assert 1 == len(server.requests)
-            await clock.advance(0.2)
-            await sink.until(lambda: sink.hostnames == ["b.mesh"])
-            assert 2 == len(server.requests)
+    async with HttpRegistry(catalogue("a.mesh")) as server, session(adapter(server, clock)) as sink:
+        await clock.until_sleepers()
+        server.document = catalogue("b.mesh")
+        await clock.advance(4.9)
+        assert 1 == len(server.requests)
+        await clock.advance(0.2)
+        await sink.until(lambda: sink.hostnames == ["b.mesh"])
+        assert 2 == len(server.requests)
 
 
 async def test_what_it_knows_is_not_sent_again():
     clock = FakeClock()
-    async with HttpRegistry(catalogue("a.mesh")) as server:
-        async with session(adapter(server, clock)) as sink:
-            for poll in (1, 2, 3):
-                await server.asked(poll)
-                await clock.until_sleepers()
-                await clock.advance(5)
-            await server.asked(3)
-            assert [200, 304, 304] == server.statuses[:3]
-            assert [server.url] == sink.puts
+    async with HttpRegistry(catalogue("a.mesh")) as server, session(adapter(server, clock)) as sink:
+        for poll in (1, 2, 3):
+            await server.asked(poll)
+            await clock.until_sleepers()
+            await clock.advance(5)
+        await server.asked(3)
+        assert [200, 304, 304] == server.statuses[:3]
+        assert [server.url] == sink.puts
 
 
 async def test_a_server_without_etags_is_read_each_time_and_put_once():
@@ -109,16 +109,18 @@ async def test_the_next_session_is_told_everything_though_nothing_changed():
 
 async def test_one_bad_entry_is_refused_alone_and_its_service_stays_as_it_was():
     clock = FakeClock()
-    async with HttpRegistry(catalogue("a.mesh", "b.mesh")) as server:
-        async with session(adapter(server, clock)) as sink:
-            await clock.until_sleepers()
-            bad = entry("a.mesh", "10.0.0.2", number="eighty")
-            server.document = "services:\n" + bad + entry("b.mesh", "10.0.0.2")
-            await clock.advance(5)
-            await sink.until(lambda: sink.problems)
-            assert {"a.mesh": ["10.0.0.1"], "b.mesh": ["10.0.0.2"]} == sink.view
-            column = bad.index("eighty") + 1
-            assert [f"{server.url}:2:{column}"] == [origin for origin, _ in sink.problems]
+    async with (
+        HttpRegistry(catalogue("a.mesh", "b.mesh")) as server,
+        session(adapter(server, clock)) as sink,
+    ):
+        await clock.until_sleepers()
+        bad = entry("a.mesh", "10.0.0.2", number="eighty")
+        server.document = "services:\n" + bad + entry("b.mesh", "10.0.0.2")
+        await clock.advance(5)
+        await sink.until(lambda: sink.problems)
+        assert {"a.mesh": ["10.0.0.1"], "b.mesh": ["10.0.0.2"]} == sink.view
+        column = bad.index("eighty") + 1
+        assert [f"{server.url}:2:{column}"] == [origin for origin, _ in sink.problems]
 
 
 @pytest.mark.parametrize(
@@ -134,27 +136,28 @@ async def test_one_bad_entry_is_refused_alone_and_its_service_stays_as_it_was():
 )
 async def test_what_is_no_catalogue_keeps_what_was_there(document, words):
     clock = FakeClock()
-    async with HttpRegistry(catalogue("a.mesh")) as server:
-        async with session(adapter(server, clock)) as sink:
-            await clock.until_sleepers()
-            server.document = document
-            await clock.advance(5)
-            await sink.until(lambda: sink.problems)
-            assert words in sink.problems[0][1]
-            assert ["a.mesh"] == sink.hostnames
-            server.document = catalogue("b.mesh")
-            await clock.until_sleepers()
-            await clock.advance(5)
-            await sink.until(lambda: sink.hostnames == ["b.mesh"])
-            assert [] == sink.problems
+    async with HttpRegistry(catalogue("a.mesh")) as server, session(adapter(server, clock)) as sink:
+        await clock.until_sleepers()
+        server.document = document
+        await clock.advance(5)
+        await sink.until(lambda: sink.problems)
+        assert words in sink.problems[0][1]
+        assert ["a.mesh"] == sink.hostnames
+        server.document = catalogue("b.mesh")
+        await clock.until_sleepers()
+        await clock.advance(5)
+        await sink.until(lambda: sink.hostnames == ["b.mesh"])
+        assert [] == sink.problems
 
 
 async def test_a_document_in_a_dialect_that_nobody_reads_is_a_problem():
-    async with HttpRegistry("apiVersion: example/v1\nkind: Rule\n") as server:
-        async with session(adapter(server)) as sink:
-            await sink.until(lambda: sink.problems)
-            message = "documents of kind Rule (example/v1) are not read by this version"
-            assert [(f"{server.url}:1:1", message)] == sink.problems
+    async with (
+        HttpRegistry("apiVersion: example/v1\nkind: Rule\n") as server,
+        session(adapter(server)) as sink,
+    ):
+        await sink.until(lambda: sink.problems)
+        message = "documents of kind Rule (example/v1) are not read by this version"
+        assert [(f"{server.url}:1:1", message)] == sink.problems
 
 
 # Answers that are no document
