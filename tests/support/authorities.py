@@ -16,7 +16,7 @@ from pilot_certs.keys import FileKeys
 from pilot_certs.profile import Issuer, PrivateKey
 from pilot_certs.spiffe import SpiffeId
 from pilot_certs.validity import Window
-from pilot_core.testing import FakeClock
+from pilot_core.clock import Clock
 
 DOMAIN = "mesh.example"
 NOW = 1_700_000_000.0
@@ -37,12 +37,12 @@ class Fleet:
         return self.users
 
 
-def unopened(folder: Path, clock: FakeClock) -> Authority:
+def unopened(folder: Path, clock: Clock) -> Authority:
     """An authority that has not started yet, over whatever is in the folder."""
     return Authority(Journal(folder / "ca"), FileKeys(folder / "ca" / "keys"), clock)
 
 
-def started(folder: Path, clock: FakeClock) -> Authority:
+def started(folder: Path, clock: Clock) -> Authority:
     """The same, started."""
     made = unopened(folder, clock)
     made.start(DOMAIN, who="test")
