@@ -92,14 +92,17 @@ async def _run(path: Path, before: bytes | None, settings: Settings, state: Path
     signals = Signals()
     signals.listen()
     parts = Parts(settings, state)
+    wanted = registrations(settings)
     try:
         await parts.listen()
     except OSError as error:
         raise ConfigError(str(error)) from None
+    # Whoever asks as soon as we listen is told of every registry, and how it is.
+    await parts.hub.start(wanted)
     log.info("started", extra={"version": __version__, "config": str(path), "pid": os.getpid()})
     _say_addresses(parts)
     works = [
-        _serve(parts, settings),
+        _serve(parts),
         Reloader(path, settings, parts).follow(signals.reload),
         watch.follow(path, before, signals.reload),
         notify.watchdog(),
@@ -135,8 +138,7 @@ async def _until(stop: asyncio.Event, works: list[Coroutine[Any, Any, None]]) ->
     return is_sound
 
 
-async def _serve(parts: Parts, settings: Settings) -> None:
-    await parts.hub.start(await asyncio.to_thread(registrations, settings))
+async def _serve(parts: Parts) -> None:
     await parts.hub.ready.wait()
     parts.fleet.open()
     parts.admin.is_ready = True

@@ -14,8 +14,9 @@ from typing import get_args
 
 import msgspec
 
-from pilot_core.model import Endpoint, Endpoints, Port, Record, RecordKey, Service
+from pilot_core.model import Endpoint, Endpoints, Origin, Port, Record, RecordKey, Service
 from pilot_core.model.endpoint import UNIX
+from pilot_core.telemetry.problems import legible
 
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\Z")
 _DNS_NAME = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,251}[a-zA-Z0-9_.])?\Z")
@@ -54,21 +55,37 @@ def key(record: object) -> RecordKey | None:
     return (record.kind, hostname) if isinstance(hostname, str) else None  # type: ignore[attr-defined]
 
 
-def admit(record: object) -> Record:
-    """The copy that gets in. Raises Refused."""
+def admit(record: object, known: Record | None = None) -> Record:
+    """The copy that gets in; `known`, where that is equal to the record and stands on the same
+    line. Raises Refused."""
     decoder = KINDS.get(type(record))
     if decoder is None:
         raise Refused(f"{type(record).__name__} is not a record")
     try:
+        if known is not None and known == record:
+            return _renewed(known, place(record))
         copy = decoder.decode(_encoder.encode(record))
+        is_same = copy == record
     except _NOT_OF_ITS_TYPES as error:
         raise Refused(f"{name(record)} is not of the right types: {error}") from None
-    if copy != record:
+    if not is_same:
         raise Refused(f"{name(record)} is not of the right types: lists where tuples should be")
     problem = problem_of(copy)
     if problem:
         raise Refused(problem)
     return copy
+
+
+def place(record: object) -> str:
+    """Where it says that it was written down; empty if it does not."""
+    found = getattr(getattr(record, "origin", None), "place", "")
+    return legible(found) if isinstance(found, str) else ""
+
+
+def _renewed(known: Record, where: str) -> Record:
+    if where == known.origin.place:
+        return known
+    return msgspec.structs.replace(known, origin=Origin(where))
 
 
 def name(record: object) -> str:

@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from aiohttp import ClientError
 
 from pilot_core.adapter import Denied, Unavailable
+from pilot_core.telemetry.problems import legible
 
 _OUTAGES = (Unavailable, OSError, TimeoutError, EOFError, asyncio.IncompleteReadError, ClientError)
+
+_LONGEST = 500
 
 
 class Cause(enum.Enum):
@@ -42,7 +45,7 @@ def describe(error: BaseException) -> str:
     """One line for people; the members of a group, each once."""
     if isinstance(error, BaseExceptionGroup):
         return "; ".join(dict.fromkeys(describe(inner) for inner in error.exceptions))
-    text = " ".join(str(error).split()) or "without a word"
+    text = legible(" ".join(str(error).split()), _LONGEST) or "without a word"
     is_ours = isinstance(error, Unavailable | Denied | Returned | Ended)
     return text if is_ours else f"{type(error).__name__}: {text}"
 

@@ -110,7 +110,8 @@ class Hub:
         """Load what was known, then run these registries until `stop`."""
         if self._lastgood is not None:
             self._restore(self._lastgood, {r.name for r in registrations})
-            self._own(asyncio.create_task(self._lastgood.run(), name="last known good"))
+            keeping = self._lastgood.run(self._mirror.everything)
+            self._own(asyncio.create_task(keeping, name="last known good"))
         await self.reconfigure(registrations)
         self._take()
         self._own(asyncio.create_task(self._batch.run(), name="batches"))
@@ -127,7 +128,7 @@ class Hub:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._lastgood is not None:
-            await self._lastgood.flush()
+            await self._lastgood.close()
 
     async def reconfigure(self, registrations: Sequence[Registration]) -> None:
         """Run these and no others. Equal ones are not touched; changed ones begin a new session,
@@ -209,6 +210,8 @@ class Hub:
         def open_session(on_synced: Callable[[], None]) -> Session:
             def synced() -> None:
                 on_synced()
+                if self._lastgood is not None:
+                    self._lastgood.complete(name)
                 self._progress.set()
 
             return Session(name, self._mirror, guard=guard, refusals=refusals, on_synced=synced)
@@ -250,6 +253,7 @@ class Hub:
 
     def _drop(self, name: str, sources: Sequence[str]) -> bool:
         for source in sources:
+            self._running[name].refusals.settle(source)
             self._mirror.put(name, source, ())
         return bool(sources)
 
@@ -280,12 +284,9 @@ class Hub:
     # Readiness
 
     def _restore(self, lastgood: LastGood, names: set[str]) -> None:
-        loaded = lastgood.load()
-        for registry, source, records in loaded:
-            if registry in names:
-                self._mirror.put(registry, source, records)
+        for registry, source, records in lastgood.load(names):
+            self._mirror.put(registry, source, records)
         self._mirror.take_unwritten()
-        lastgood.keep((r, s, ()) for r, s, _ in loaded if r not in names)
 
     async def _get_ready(self) -> None:
         timeout = asyncio.create_task(self._clock.sleep(self._limits.sync_timeout))
@@ -341,8 +342,6 @@ class Hub:
         if self._lastgood is None:
             self._mirror.take_unwritten()
             return
-        if self._lastgood.is_lost():
-            self._mirror.rewrite()
         self._lastgood.keep(
             (registry, source, self._mirror.records(registry, source))
             for registry, sources in self._mirror.take_unwritten().items()

@@ -1,7 +1,8 @@
 """Finding adapter plugins by their entry point: strictly, each failure with its cure.
 
 stevedore loads; what it lets pass in silence (a missing plugin, a broken one, two of one name) is
-an error here that names the distribution.
+an error here that names the distribution. Its memory of what is installed is passed over: a reload
+has to find what has been installed since the start.
 """
 
 from __future__ import annotations
@@ -71,6 +72,23 @@ def _describe(kind: str, entry: importlib.metadata.EntryPoint) -> Plugin:
     return Plugin(kind, _distribution(entry), version, contract, state, error)
 
 
+class _Named(NamedExtensionManager[Adapter]):
+    """Loads the one entry point that it is given."""
+
+    def __init__(self, entry: importlib.metadata.EntryPoint) -> None:
+        self._entry = entry
+        self.failures: list[BaseException] = []
+        super().__init__(
+            ENTRY_POINTS,
+            [entry.name],
+            on_load_failure_callback=lambda _manager, _entry, error: self.failures.append(error),
+            on_missing_entrypoints_callback=None,
+        )
+
+    def list_entry_points(self) -> list[importlib.metadata.EntryPoint]:
+        return [self._entry]
+
+
 def _entry_points() -> dict[str, list[importlib.metadata.EntryPoint]]:
     # Asked of importlib.metadata, because stevedore forgets which distribution a plugin is from.
     # An editable install may be listed twice, which is no conflict.
@@ -93,38 +111,39 @@ def _missing(kind: str) -> str:
 
 def _checked(kind: str, entry: importlib.metadata.EntryPoint) -> type[Adapter]:
     where = _distribution(entry)
-    adapter = _import(kind, where)
-    if not inspect.isclass(adapter) or not issubclass(adapter, Adapter):
+    plugin = _import(entry, where)
+    if not inspect.isclass(plugin) or not issubclass(plugin, Adapter):
         raise PluginError(f'adapter "{kind}" of {where} is {entry.value}, which is no Adapter')
-    if adapter.api != API:
-        older = "upgrade pilot-core" if adapter.api > API else f"upgrade {where}"
+    if not isinstance(plugin.api, int):
+        raise PluginError(f'adapter "{kind}" of {where}: its api is {plugin.api!r}, not a number')
+    if plugin.api != API:
+        cure = "upgrade pilot-core" if plugin.api > API else f"upgrade {where}"
         raise _Incompatible(
-            f'adapter "{kind}" of {where} speaks contract {adapter.api}, '
-            f"this pilot-core speaks {API}: {older}"
+            f'adapter "{kind}" of {where} speaks contract {plugin.api}, '
+            f"this pilot-core speaks {API}: {cure}"
         )
-    if not issubclass(adapter.Config, Config):
+    if not inspect.isclass(plugin.Config) or not issubclass(plugin.Config, Config):
         raise PluginError(
             f'adapter "{kind}" of {where}: its Config is no pilot_core.adapter.Config'
         )
-    if inspect.isabstract(adapter):
+    if inspect.isabstract(plugin):
         raise PluginError(f'adapter "{kind}" of {where} does not say how to run')
-    return adapter
-
-
-def _import(kind: str, where: str) -> type[Adapter]:
-    failures: list[BaseException] = []
-    manager: NamedExtensionManager[Adapter] = NamedExtensionManager(
-        ENTRY_POINTS,
-        [kind],
-        on_load_failure_callback=lambda _manager, _entry, error: failures.append(error),
-        # Said below, with the reason: nothing is to be logged for it.
-        on_missing_entrypoints_callback=lambda _names: None,
-    )
-    if failures or kind not in manager.names():
-        reason = failures[0] if failures else "it vanished while it was loaded"
-        raise PluginError(
-            f'adapter "{kind}" of {where} cannot be loaded: {type(reason).__name__}: {reason}; '
-            f"try: pip install --force-reinstall {where}"
-        )
-    plugin: type[Adapter] = manager[kind].plugin
     return plugin
+
+
+def _import(entry: importlib.metadata.EntryPoint, where: str) -> object:
+    """Whatever the entry point names. A plugin that asserts something, or exits, while it is
+    imported must not end the program that looks for it: stevedore lets both through."""
+    reason: BaseException
+    try:
+        manager = _Named(entry)
+    except (AssertionError, SystemExit) as error:
+        reason = error
+    else:
+        if not manager.failures:
+            return manager[entry.name].plugin
+        reason = manager.failures[0]
+    raise PluginError(
+        f'adapter "{entry.name}" of {where} cannot be loaded: {type(reason).__name__}: {reason}; '
+        f"try: pip install --force-reinstall {where}"
+    ) from reason

@@ -38,7 +38,7 @@ class Mirror:
         if old == records:
             if records:
                 sources[source] = records
-                self._keep_origins(registry, source, records)
+                self._keep_origins((registry, source), old, records)
             return False
         if records:
             sources[source] = records
@@ -49,10 +49,13 @@ class Mirror:
         self._changed(registry)
         return True
 
-    def _keep_origins(self, registry: str, source: str, records: tuple[Record, ...]) -> None:
+    def _keep_origins(
+        self, claimant: tuple[str, str], old: tuple[Record, ...], new: tuple[Record, ...]
+    ) -> None:
         """Equal records may stand on other lines than before."""
-        for record in records:
-            self._claims[record.key][registry, source] = record
+        for was, record in zip(old, new, strict=True):
+            if was is not record:
+                self._claims[record.key][claimant] = record
 
     def _claim(
         self, claimant: tuple[str, str], old: tuple[Record, ...], new: tuple[Record, ...]
@@ -108,10 +111,11 @@ class Mirror:
             if len(claims) > 1 and any(registry in wanted for registry, _ in claims):
                 self._dirty.add(key)
 
-    def rewrite(self) -> None:
-        """Count every source as not written down: what had been is lost."""
+    def everything(self) -> Iterator[tuple[str, str, tuple[Record, ...]]]:
+        """(registry, source, records) of all there is."""
         for registry, sources in self._sources.items():
-            self._unwritten.setdefault(registry, set()).update(sources)
+            for source, records in sources.items():
+                yield registry, source, records
 
     def take(self) -> set[RecordKey]:
         """The keys that have changed since the last call."""

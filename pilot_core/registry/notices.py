@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from pilot_core.model import Conflict, MeshService, Problem, Protocol, Severity, World
+from pilot_core.model import Conflict, MeshService, Problem, Protocol, Severity, Shard, World
 from pilot_core.telemetry.problems import Problems
 
 CONFLICT = "service-conflict"
 LONELY = "endpoints-without-service"
 AS_TCP = "protocol-as-tcp"
-
-_CARRIED_AS_THEY_ARE = {Protocol.TCP, Protocol.TLS, Protocol.HTTPS, Protocol.UDP}
 
 
 class Notices:
@@ -37,18 +35,23 @@ class Notices:
         """The services or the endpoints of these have changed."""
         for hostname in hostnames:
             shards = world.endpoints.get(hostname)
-            if not shards or hostname in world.services:
+            first = shards[0] if shards and hostname not in world.services else None
+            claimant = (first.registry, first.source) if first else None
+            if self._lonely.get(hostname) != claimant:
                 self._clear_lonely(hostname)
-            elif hostname not in self._lonely:
-                self._lonely[hostname] = (shards[0].registry, shards[0].source)
-                self._raise(
-                    LONELY,
-                    self._lonely[hostname],
-                    hostname,
-                    f"{hostname} has endpoints, but no registry has a service of that name",
-                    severity=Severity.INFO,
-                    place=shards[0].origin.place,
-                )
+                if first is not None:
+                    self._show_lonely(hostname, first)
+
+    def _show_lonely(self, hostname: str, first: Shard) -> None:
+        self._lonely[hostname] = (first.registry, first.source)
+        self._raise(
+            LONELY,
+            (first.registry, first.source),
+            hostname,
+            f"{hostname} has endpoints, but no registry has a service of that name",
+            severity=Severity.INFO,
+            place=first.origin.place,
+        )
 
     def _clear_lonely(self, hostname: str) -> None:
         claimant = self._lonely.pop(hostname, None)
@@ -71,9 +74,7 @@ class Notices:
     def _show_protocols(self, hostname: str, merged: MeshService | None) -> None:
         ports = merged.service.ports if merged else ()
         new = frozenset(
-            p.protocol
-            for p in ports
-            if not p.protocol.is_http and p.protocol not in _CARRIED_AS_THEY_ARE
+            p.protocol for p in ports if p.protocol.is_carried_as_tcp and not p.protocol.is_datagram
         )
         old = self._protocols.pop(hostname, frozenset())
         if new:

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from pilot_core.dialects import catalogue
 from pilot_core.errors import ConfigError, Finding
-from pilot_core.model import Claim, Endpoints, RecordKey, Shard, World
-from pilot_core.model.merge import services
+from pilot_core.model import World
+from pilot_core.registry import merging
+from pilot_core.registry.mirror import Mirror
 
 _ENDINGS = {".yaml", ".yml", ".json"}
 
 
 def world_of(paths: Iterable[str], refused: list[Finding]) -> World:
-    """The world that these files and folders describe, in this precedence.
+    """The world that these files and folders describe, each a registry, in this precedence.
 
     What is wrong in them is added to `refused`, and harms nothing else, as in a daemon. Raises
     ConfigError for a path that is not there.
     """
-    claims: dict[RecordKey, list[Claim]] = {}
+    mirror = Mirror(lambda registry: None)
+    order: dict[str, int] = {}
     for path in paths:
+        order.setdefault(path, len(order))
         for file in _files(Path(path)):
-            for claim in _claims(str(path), file, refused):
-                claims.setdefault(claim.record.key, []).append(claim)
-    merged = {name: services(c) for (kind, name), c in claims.items() if kind == "service"}
-    shards = {name: _shards(c) for (kind, name), c in claims.items() if kind == "endpoints"}
-    world, _ = World().apply(merged, shards)
+            refused.extend(_read(mirror, path, file))
+    merged = merging.merged(mirror, mirror.take(), order)
+    world, _ = World().apply(merged.services, merged.endpoints)
     return world
 
 
@@ -38,28 +39,15 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _claims(registry: str, file: Path, refused: list[Finding]) -> Iterator[Claim]:
+def _read(mirror: Mirror, registry: str, file: Path) -> tuple[Finding, ...]:
+    """Put what the file says; returns what is wrong with it."""
     try:
-        read = catalogue.read(_content(file), str(file))
-    except ConfigError as error:
-        refused.extend(f for f in error.findings if isinstance(f, Finding))
-        return
-    refused.extend(read.refused)
-    for record in read.records:
-        yield Claim(registry, str(file), record)
-
-
-def _content(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
+        content = file.read_bytes()
     except OSError as error:
-        message = f"cannot be read: {error.strerror}"
-        raise ConfigError(Finding(str(file), 0, 0, message)) from None
-
-
-def _shards(claims: list[Claim]) -> tuple[Shard, ...]:
-    return tuple(
-        Shard(c.registry, c.source, c.record.endpoints, c.record.origin)
-        for c in claims
-        if isinstance(c.record, Endpoints)
-    )
+        return (Finding(str(file), 0, 0, f"cannot be read: {error.strerror}"),)
+    try:
+        read = catalogue.read(content, str(file))
+    except ConfigError as error:
+        return error.findings
+    mirror.put(registry, str(file), read.records)
+    return read.refused

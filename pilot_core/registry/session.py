@@ -7,19 +7,19 @@ Rule 3: a session that has ended changes nothing any more.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-import msgspec
-
 from pilot_core.model import Record, RecordKey
 from pilot_core.registry import admission
 from pilot_core.registry.guard import Guard
 from pilot_core.registry.mirror import Mirror
 from pilot_core.registry.refusals import Refusals
+from pilot_core.telemetry.problems import legible
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +59,7 @@ class Session:
         self._is_open = True
         self._was_late = False
         self._thread = threading.get_ident()
+        self._loop = _running_loop()
 
     @property
     def is_synced(self) -> bool:
@@ -124,16 +125,29 @@ class Session:
 
     def _takes(self, source: object) -> bool:
         if threading.get_ident() != self._thread:
-            raise RuntimeError("the sink was called from another thread than the event loop's")
+            raise self._wrong_thread()
         if not self._is_open:
             if not self._was_late:
                 log.warning("call after the end of a session", extra={"registry": self._registry})
             self._was_late = True
             return False
-        if not isinstance(source, str):
-            self._refusals.refuse("", repr(source)[:60], f"a source has to be text: {source!r:.60}")
+        if not isinstance(source, str) or not _is_text(source):
+            text = f"a source has to be text that UTF-8 can hold: {source!r:.60}"
+            self._refusals.refuse("", repr(source)[:60], text, origin=self._registry)
             return False
         return True
+
+    def _wrong_thread(self) -> RuntimeError:
+        """Raised in a thread of the adapter's, which may well go unseen: shown here too."""
+        name = threading.current_thread().name
+        text = f"the sink was called from the thread {name}, and not from the event loop's"
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._report, f"{text}: nothing was put")
+        return RuntimeError(text)
+
+    def _report(self, text: str) -> None:
+        if self._is_open:
+            self._refusals.refuse("", "wrong thread", text, origin=self._registry)
 
     def _finish(self, block: _Block, prefix: str) -> None:
         for source, records in block.puts.items():
@@ -148,7 +162,8 @@ class Session:
         # The platform has the object, only it cannot be read: what was last put stays, over the
         # sweep of this session too.
         self._seen.add(source)
-        self._refusals.refuse(source, origin or problem, problem, origin=origin)
+        text = legible(problem) or "without a word"
+        self._refusals.refuse(source, legible(origin) or text, text, origin=legible(origin))
 
     def _apply(self, source: str, fresh: tuple[object, ...]) -> None:
         self._seen.add(source)
@@ -169,11 +184,11 @@ class Session:
             try:
                 if key in admitted:
                     raise admission.Refused(f"{admission.name(record)} is there twice")
-                sound = _sound(old, record)
+                sound = admission.admit(record, old)
                 admitted[sound.key] = sound
             except admission.Refused as refused:
                 name = key[1] if key else admission.name(record)
-                self._refusals.refuse(source, name, str(refused), origin=_place(record))
+                self._refusals.refuse(source, name, str(refused), origin=admission.place(record))
                 if old is not None:
                     admitted.setdefault(old.key, old)
         return tuple(admitted.values())
@@ -187,21 +202,17 @@ class Session:
             self._mirror.put(self._registry, source, ())
 
 
-def _sound(old: Record | None, record: object) -> Record:
-    """The record as it gets in. Raises Refused."""
-    if old is not None and old == record:
-        return _renewed(old, record)
-    return admission.admit(record)
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
-def _renewed(old: Record, record: object) -> Record:
-    """The record as it is known, standing where it was found this time."""
-    place = _place(record)
-    if place == old.origin.place:
-        return old
-    return msgspec.structs.replace(old, origin=msgspec.structs.replace(old.origin, place=place))
-
-
-def _place(record: object) -> str:
-    place = getattr(getattr(record, "origin", None), "place", "")
-    return place if isinstance(place, str) else ""
+def _is_text(source: str) -> bool:
+    """Names of files that are no UTF-8 come with halves of characters in them."""
+    try:
+        source.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

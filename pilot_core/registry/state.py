@@ -74,6 +74,10 @@ class Status:
         self.error = error
         self._turn(State.STALE if self.has_data else State.STARTING)
 
+    def interrupted(self) -> None:
+        """The session was ended by us, to begin another."""
+        self._turn(State.STALE if self.has_data else State.STARTING)
+
     def restored(self) -> None:
         """What it said in an earlier run has been loaded."""
         self.has_data = True

@@ -60,12 +60,15 @@ class Supervisor:
 
     def close(self) -> None:
         """From now on, nothing that the adapter puts has an effect."""
+        self._status.interrupted()
         if self._session is not None:
             self._session.close()
 
     async def run(self, after: asyncio.Task[NoReturn] | None = None) -> NoReturn:
         """Sessions for ever, once `after` (the adapter's predecessor) is over."""
         try:
+            if self._status.has_data:
+                self._raise_stale("not read yet")
             if after is not None:
                 await asyncio.wait({after})
             while True:

@@ -1,4 +1,8 @@
-"""The ledger of problems: what is wrong now, each once, however often it happened."""
+"""The ledger of problems: what is wrong now, each once, however often it happened.
+
+Rule: whatever the texts are made of, what is shown is short and can be written as UTF-8. They come
+from registries, from plugins and from proxies.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,26 @@ from typing import TypeAlias
 import msgspec
 
 from pilot_core.clock import Clock
-from pilot_core.model import Problem
+from pilot_core.model import Problem, Severity
 
 Key: TypeAlias = tuple[str, str, str, str]
 """(code, registry, source, object): the same key is the same problem."""
 
+_LONGEST_MESSAGE = 2000
+_LONGEST_NAME = 500
+_ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
+
 
 def key(problem: Problem) -> Key:
     return (problem.code, problem.registry, problem.source, problem.object)
+
+
+def legible(text: object, longest: int = _LONGEST_MESSAGE) -> str:
+    """The text as it can be shown: cut where it is too long, without halves of characters."""
+    shown = str(text)
+    if len(shown) > longest:
+        shown = shown[: longest - 1] + "…"
+    return shown if shown.isascii() else shown.encode("utf-8", "replace").decode()
 
 
 class Problems:
@@ -31,7 +47,7 @@ class Problems:
         known = self._open.get(key(problem))
         since = known.since if known else self._clock.now()
         count = known.count + 1 if known else 1
-        self._open[key(problem)] = msgspec.structs.replace(problem, since=since, count=count)
+        self._open[key(problem)] = _shown(problem, since, count)
         self._tell()
 
     def clear(
@@ -61,8 +77,7 @@ class Problems:
 
     def __iter__(self) -> Iterator[Problem]:
         """Open problems, sorted by severity, code, registry, source and object."""
-        order = {"error": 0, "warning": 1, "info": 2}
-        return iter(sorted(self._open.values(), key=lambda p: (order[p.severity], key(p))))
+        return iter(sorted(self._open.values(), key=lambda p: (_ORDER[p.severity], key(p))))
 
     def __len__(self) -> int:
         return len(self._open)
@@ -70,3 +85,15 @@ class Problems:
     def _tell(self) -> None:
         for listener in self._listeners:
             listener()
+
+
+def _shown(problem: Problem, since: float, count: int) -> Problem:
+    return msgspec.structs.replace(
+        problem,
+        source=legible(problem.source, _LONGEST_NAME),
+        object=legible(problem.object, _LONGEST_NAME),
+        message=legible(problem.message),
+        origin=legible(problem.origin, _LONGEST_NAME),
+        since=since,
+        count=count,
+    )
