@@ -30,6 +30,7 @@ CREATE TABLE sources (
     PRIMARY KEY (registry, source)
 ) WITHOUT ROWID;
 """
+_TYPES = (str, str, bytes, int)
 _PUT = "INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?)"
 _DROP = "DELETE FROM sources WHERE registry = ? AND source = ?"
 _WAIT = 5
@@ -128,16 +129,27 @@ def move_aside(path: Path) -> Path | None:
 
 
 def _rows(path: Path) -> list[tuple[str, str, bytes, int]]:
-    with contextlib.closing(_open(path)) as database:
-        [version] = database.execute("PRAGMA user_version").fetchone()
-        if version != FORMAT:
-            raise sqlite3.DatabaseError(f"it is of format {version}, this is {FORMAT}")
-        [verdict] = database.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise sqlite3.DatabaseError(verdict)
-        return database.execute(
-            "SELECT registry, source, records, checksum FROM sources"
-        ).fetchall()
+    try:
+        with contextlib.closing(_open(path)) as database:
+            return _checked_rows(database)
+    except UnicodeDecodeError as error:
+        # SQLite quotes what it has found, be it text or not.
+        raise sqlite3.DatabaseError(f"malformed: {error}") from None
+
+
+def _checked_rows(database: sqlite3.Connection) -> list[tuple[str, str, bytes, int]]:
+    # A name that is no text any more fails its checksum; it must not fail the reading.
+    database.text_factory = lambda text: text.decode("utf-8", "replace")
+    [version] = database.execute("PRAGMA user_version").fetchone()
+    if version != FORMAT:
+        raise sqlite3.DatabaseError(f"it is of format {version}, this is {FORMAT}")
+    [verdict] = database.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(verdict)
+    rows = database.execute("SELECT registry, source, records, checksum FROM sources").fetchall()
+    if not all(tuple(map(type, row)) == _TYPES for row in rows):
+        raise sqlite3.DatabaseError("a row is not of its types")
+    return rows
 
 
 def _open(path: Path) -> sqlite3.Connection:
