@@ -9,6 +9,8 @@ import pytest
 from aiohttp import web
 
 from mesh import Daemon, Mesh, document, free_port, http_get, mesh, service, until
+from pilot_core.daemon import state_dir
+from pilot_core.registry import state_file
 
 pytestmark = pytest.mark.envoy
 
@@ -105,8 +107,10 @@ async def test_no_request_fails_while_the_registry_and_then_pilot_core_are_kille
 
 
 async def _kept(stage: Mesh) -> bool:
-    """The state lags what is served by a second at most: a file must be there by then."""
-    return any(f.stat().st_size > 0 for f in (stage.folder / "state").rglob("*") if f.is_file())
+    """Does the state file hold what is served?"""
+    path = stage.folder / "state" / state_dir.STATE_FILE
+    kept = state_file.read(path).sources if path.exists() else {}
+    return any(record.hostname == SHOP for records in kept.values() for record in records)
 
 
 async def _is_synced(daemon: Daemon) -> bool:
