@@ -4,7 +4,7 @@ Responses are put together from finished bytes: concatenated fields are one mess
 Small requests are read by hand: that is cheaper than making a message. So are the acknowledgements
 of state-of-the-world clients, which repeat every name that the client is subscribed to: comparing
 these bytes with those of the last request is a hundred times cheaper than decoding them. What is
-large and unfamiliar is decoded by protobuf, and once for all who say the same.
+large and unfamiliar is decoded by protobuf, and once for all who say the same, in whatever order.
 
 Sources: protobuf.dev "Encoding"; envoy/service/discovery/v3/discovery.proto.
 """
@@ -19,6 +19,7 @@ import msgspec
 from google.protobuf.message import DecodeError
 
 from pilot_xds import names
+from pilot_xds.lists import Lists
 from pilot_xds.names import NO_NAMES, NOT_SPELLED, Names, Spelling, Versions
 from pilot_xds.protos import DeltaDiscoveryRequest, DiscoveryRequest
 
@@ -30,6 +31,8 @@ _SOTW_NAME = 0x1A
 """The tag of a name in a DiscoveryRequest: field 3, bytes."""
 _DELTA_TYPE, _DELTA_NONCE = 0x12, 0x32
 """The tags of a DeltaDiscoveryRequest's type and nonce: an acknowledgement has nothing else."""
+_DELTA_NAME, _DELTA_VERSION = 0x1A, 0x2A
+"""The tags of a DeltaDiscoveryRequest's new names and of its versions, which follow them."""
 _REMEMBERED = 4 << 20
 """Bytes of large requests that are kept, in case another client says the same."""
 
@@ -100,6 +103,8 @@ class Reader:
     def __init__(self, remember: int = _REMEMBERED) -> None:
         self._seen: OrderedDict[tuple[bool, bytes], Request] = OrderedDict()
         self._free = self._remember = remember
+        self._names: Lists[Names] = Lists(_DELTA_NAME, remember)
+        self._versions: Lists[Versions] = Lists(_DELTA_VERSION, remember, is_map=True)
 
     def sotw(self, data: bytes, known: Spelling = NOT_SPELLED) -> tuple[Request, bytes | None]:
         """A DiscoveryRequest, and its node if it has one; `known` is how this client wrote names
@@ -116,8 +121,37 @@ class Reader:
         if len(rest) < _LARGE:
             request = _guarded(lambda: _delta_ack(rest) or _read_delta(rest))
         else:
-            request = self._shared(rest, _decode_delta)
+            request = self._recognized(rest) or self._learned(rest)
         return request, request.node if node is None else node
+
+    def _recognized(self, data: bytes) -> Request | None:
+        """A type, names to add and versions, as somebody has said them before in some order."""
+        if data[0] != _DELTA_TYPE or data[1] > 0x7F:
+            return None
+        start, middle = _lists(data)
+        found, versions = NO_NAMES, None
+        if start < middle:
+            said = self._names.find(data[start:middle])
+            if said is None:
+                return None
+            found = said
+        if middle < len(data):
+            versions = self._versions.find(data[middle:])
+            if versions is None:
+                return None
+        return _guarded(
+            lambda: Request(type_url=data[2:start].decode(), subscribe=found, versions=versions)
+        )
+
+    def _learned(self, data: bytes) -> Request:
+        """Decoded, and recognized when it is said again."""
+        request = self._shared(data, _decode_delta)
+        if not (request.unsubscribe or request.nonce or request.node or request.error is not None):
+            start, middle = _lists(data)
+            self._names.keep(data[start:middle], request.subscribe)
+            if request.versions is not None:
+                self._versions.keep(data[middle:], request.versions)
+        return request
 
     def _shared(self, data: bytes, decode: Callable[[bytes], Request]) -> Request:
         key = (decode is _decode_delta, data)
@@ -133,6 +167,17 @@ class Reader:
             (_, oldest), _ = self._seen.popitem(last=False)
             self._free += len(oldest)
         return found
+
+
+def _lists(data: bytes) -> tuple[int, int]:
+    """Where the names of a DeltaDiscoveryRequest start, if it begins with its type, and where its
+    versions do, if it has any: a tag, a length, and the tag of the key."""
+    start = at = 2 + data[1]
+    while (at := data.find(_DELTA_VERSION, at)) >= 0:
+        if data[at + 2 : at + 3] == b"\n":
+            return start, at
+        at += 1
+    return start, len(data)
 
 
 def _without_node(data: bytes, number: int) -> tuple[bytes, bytes | None]:
