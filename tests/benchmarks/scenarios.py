@@ -17,6 +17,8 @@ _CHANGES = 7
 _SETTLE = 0.5
 _PATIENCE = 120.0
 _IDLE = 10.0
+_QUIET = 8.0
+"""Until what a storm has left behind is given back."""
 
 
 class Fleet:
@@ -49,7 +51,7 @@ class Fleet:
         self.row["storm_admitted"] = sum(not c.ended for c in self.clients)
         self.row["storm_cpu"] = self.server.cpu() - cpu
         self._own(own, started)
-        await asyncio.sleep(4)
+        await asyncio.sleep(_QUIET)
         self.row["kb_per_proxy"] = (self.server.rss() - rss) * 1024 / len(self.clients)
 
     async def endpoint_changes(self) -> None:
