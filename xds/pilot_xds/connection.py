@@ -106,6 +106,11 @@ class Connection:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    def remind(self, now: float) -> None:
+        """Wake the writer if something that was held back for a while is not any more."""
+        if self.stream.retry_at is not None and now >= self.stream.retry_at:
+            self.wake()
+
     def close(self, end: End, reason: str = "") -> None:
         """End the stream as soon as its writer looks; the first reason counts."""
         if self.end is None:

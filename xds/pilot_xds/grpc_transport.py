@@ -93,7 +93,7 @@ class GrpcTransport:
             raise OSError(f"cannot listen on {self._listen}")
         self._server = server
         await server.start()
-        self._watch = asyncio.create_task(self._look_for_stuck())
+        self._watch = asyncio.create_task(self._look_at_all())
 
     async def drain(self, seconds: float) -> None:
         self._is_draining = True
@@ -111,10 +111,13 @@ class GrpcTransport:
         if self._watch is not None:
             self._watch.cancel()
 
-    async def _look_for_stuck(self) -> None:
+    async def _look_at_all(self) -> None:
         while True:
             await self._fleet.clock.sleep(_LOOK_EVERY)
-            self._cut_off(self._fleet.clock.monotonic() - SEND_TIMEOUT)
+            now = self._fleet.clock.monotonic()
+            self._cut_off(now - SEND_TIMEOUT)
+            for stream in self._streams:
+                stream.remind(now)
 
     def _cut_off(self, latest: float) -> None:
         """End the connections of those who have not taken a response since then."""

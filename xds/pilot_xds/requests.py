@@ -95,14 +95,14 @@ def _name_all(sub: Subscription, request: Request) -> None:
     if sub.type.is_full_state:
         sub.must_answer |= bool(new) or is_widened
     else:
-        sub.owes_all |= is_widened
+        sub.owes_all = sub.is_wildcard and (sub.owes_all or is_widened)
     sub.owed = (sub.owed | new) & sub.names.set if sub.owed else new
 
 
 def _name_some(sub: Subscription, add: Names, drop: Names) -> None:
     """Delta: these names more, and those fewer. What is in both is added."""
     if WILDCARD in drop:
-        sub.is_wildcard = False
+        sub.is_wildcard = sub.owes_all = sub.must_answer = False
     if WILDCARD in add:
         _want_all(sub)
     more, fewer = _named(add), _named(drop) - add.set

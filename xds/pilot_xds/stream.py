@@ -17,7 +17,9 @@ Rule 7: a client that comes back and says which versions it has, gets what diffe
 it names and has are not sent again, unless their cluster is (envoy#22418 is what happens then).
 If the connection broke between a cluster and its endpoints, a client may come back with a cluster
 that is still warming and with old endpoints for it, which cannot be told from one that is not:
-such a cluster goes on with the endpoints it has when its client's timeout is over.
+such a cluster goes on with the endpoints it has when its client's timeout is over. Nor can it be
+told that a state-of-the-world client kept parts of what it refused on its last stream: they stay
+until the type changes, should all be as before by then.
 
 Sources: Envoy's "xDS REST and gRPC protocol"; gRFC A27, A46; envoy#13009, #22418.
 """
@@ -102,6 +104,8 @@ class Stream:
             request, node = self._reader.delta(data)
         else:
             request, node = self._reader.sotw(data, self._endpoint_spelling())
+        if not request.type_url:
+            raise wire.Malformed("a discovery request that says no type")
         type = BY_URL.get(request.type_url)
         if type is None:
             return self._hear_unknown(request), node
@@ -284,7 +288,12 @@ class Stream:
 
     def _take_asked(self, sub: Subscription, said: Collection[str]) -> frozenset[str]:
         """What was asked for, and what is due without, but for what is said anyway."""
-        names = sub.owed | sub.prompted if sub.prompted else sub.owed
+        names = sub.owed
+        if sub.culprits:
+            # What is asked for by name is sent even if it was refused: it may be taken now.
+            sub.pardon(names)
+        if sub.prompted:
+            names |= sub.prompted - sub.culprits.keys()
         sub.owed = sub.prompted = _NO_NAMES
         return names.difference(said) if names and said else names
 
@@ -357,13 +366,14 @@ class Stream:
             sub = self.types.get(type)
             if sub is None or not sub.leaving or sub.is_outstanding:
                 continue
+            if sub.told != target.layers(type):
+                # What is held back comes first, and is not told with this.
+                continue
             if any(self._is_used(user, target, now) for user in _USERS[type]):
                 continue
-            layers, names = target.layers(type), frozenset(sub.leaving)
-            sub.leaving = {}
+            names, sub.leaving = frozenset(sub.leaving), {}
             body = self._without(sub, names, target)
             if body or (self.variant is Variant.SOTW and sub.type.is_full_state):
-                sub.told = layers
                 return self._send(sub, target, body, (names,), now)
         return None
 
@@ -379,6 +389,8 @@ class Stream:
         """What tells the client that these are gone, as far as there are words for it."""
         layers = target.layers(sub.type)
         if self.variant is Variant.SOTW and sub.type.is_full_state:
+            self._prompt_endpoints(sub, _names(sub.doubt))
+            sub.doubt = ()
             return answers.full_state(sub, layers)
         gone = {n for n in names if sub.wants(n) and find(layers, n) is None}
         kept: set[str] = set()
@@ -405,8 +417,9 @@ class Stream:
         if self.variant is Variant.DELTA:
             data = wire.delta_response(body.data, sub.type.url, sub.sent, sub.nonce)
         else:
-            if sub.culprits:
-                # Not all of this version is in it, so that a client must not come back with it.
+            if sub.type.is_full_state and (sub.culprits or sub.leaving):
+                # This is not what the version stands for, and a client that came back with it would
+                # get nothing.
                 sub.sent += "-partial"
             data = wire.sotw_response(body.data, sub.type.url, sub.sent, sub.nonce)
         return Response(sub.type, data, body.resources + body.removed)

@@ -181,6 +181,10 @@ class Subscription:
             current = {name: r.version for name, r in found if r is not None}
             self.culprits = {n: c for n, c in self.culprits.items() if current.get(n) == c.version}
 
+    def pardon(self, names: Collection[str]) -> None:
+        """These are sent again as they are, because the client asks for them."""
+        self.culprits = {n: c for n, c in self.culprits.items() if n not in names}
+
     def leave(self, names: Mapping[str, Resource | None]) -> None:
         """These are to be removed later."""
         if names:
