@@ -52,12 +52,12 @@ async def lists(
     """An object with the fields of `head`, and then these lists."""
     writer = await _Writer.open(request)
     before = msgspec.json.encode(head)[:-1]
+    separator = b"," if head else b""
     for name, items in parts.items():
-        lead = b"," if len(before) > 1 else b""
-        writer.add(before + lead + msgspec.json.encode(name) + b":")
+        writer.add(before + separator + msgspec.json.encode(name) + b":")
         await writer.array(items)
-        before = b" "
-    writer.add(before.strip() + b"}")
+        before, separator = b"", b","
+    writer.add(before + b"}")
     return await writer.close()
 
 

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from pilot_core.admin import shapes
 from pilot_core.admin.answers import array, bad, lists, missing
-from pilot_core.admin.view import View, near
+from pilot_core.admin.view import LISTED, View, near
 from pilot_xds.rendering import KINDS
 
 
@@ -62,7 +62,7 @@ class Debug:
         found = self._view.config(proxy_id, list(KINDS))
         if found is None:
             hint = await near(proxy_id, self._view.proxy_names())
-            return missing(f"no proxy {proxy_id} is connected", hint)
+            return missing(f"no proxy {proxy_id} is connected", hint, LISTED)
         return await lists(request, {"proxy": found.proxy}, found.resources)
 
 

@@ -27,6 +27,17 @@ _PATHS: dict[str, tuple[str, Any]] = {
     "/api/v1/problems": ("everything that is wrong now", shapes.Listing[shapes.ShownProblem]),
 }
 
+_EVENTS = {
+    "summary": "what changes, as it changes: the events `change` and `problems`",
+    "parameters": [],
+    "responses": {
+        "200": {
+            "description": "server-sent events without end",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        }
+    },
+}
+
 
 @functools.cache
 def document() -> dict[str, Any]:
@@ -40,6 +51,7 @@ def document() -> dict[str, Any]:
         path: {"get": _operation(path, summary, schema, error)}
         for (path, (summary, _)), schema in zip(_PATHS.items(), schemas[:-1], strict=True)
     }
+    paths["/api/v1/events"] = {"get": _EVENTS}
     return {
         "openapi": "3.1.0",
         "info": {"title": "pilot-core", "version": __version__},

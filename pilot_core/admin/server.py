@@ -16,7 +16,7 @@ from pilot_core.admin.debug import Debug
 from pilot_core.admin.events import Events
 from pilot_core.admin.failures import shown
 from pilot_core.admin.guard import guard
-from pilot_core.admin.view import View, near
+from pilot_core.admin.view import LISTED, View, near
 from pilot_core.config import address
 from pilot_core.telemetry.metrics import ReadFigures, exposition
 from pilot_xds.rendering import KINDS
@@ -43,6 +43,7 @@ class AdminServer:
         application = web.Application(middlewares=[shown, guard(token_file)])
         application.add_routes([*self._routes(), web.get("/api/v1/events", events.stream)])
         application.on_shutdown.append(events.end)
+        self._application = application
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=_GRACE)
 
     @property
@@ -50,6 +51,10 @@ class AdminServer:
         """With the real port; known once it listens."""
         host, port = self._runner.addresses[0][:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def paths(self) -> set[str]:
+        """Every path that is answered, with names in braces for what varies."""
+        return {resource.canonical for resource in self._application.router.resources()}
 
     async def start(self) -> None:
         """Listen. Raises OSError."""
@@ -149,4 +154,4 @@ class AdminServer:
         if len(several) > 1:
             return missing(f"{text} under this id; {', '.join(several)} have that name", None)
         names = self._view.proxy_names()
-        return missing(text, await near(proxy_id, names), "pilot-core ps lists those that are")
+        return missing(text, await near(proxy_id, names), LISTED)

@@ -16,6 +16,8 @@ from pilot_core.telemetry.problems import Problems
 from pilot_xds import status
 from pilot_xds.fleet import Fleet
 
+LISTED = "pilot-core ps lists those that are"
+
 
 class HeldConfig(NamedTuple):
     """What the server holds for a proxy; resources are made when they are asked for."""

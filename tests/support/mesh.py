@@ -189,6 +189,10 @@ class Daemon:
         found = await until(listening, "the daemon to listen")
         self.xds, self.admin = found[1], found[2]
 
+    async def stop(self) -> None:
+        if self.child is not None:
+            await self.child.stop()
+
     async def ask(self, path: str) -> Any:
         status, body = await http_get(self.admin, path)
         if status != 200:
@@ -240,6 +244,10 @@ class Envoy:
 
         self.admin = await until(written, "Envoy's admin address")
 
+    async def kill(self) -> None:
+        if self.child is not None:
+            await self.child.kill()
+
     async def stat(self, name: str) -> int:
         _, body = await http_get(self.admin, f"/stats?filter=^{name}$&format=json")
         stats = json.loads(body)["stats"]
@@ -272,13 +280,13 @@ class Mesh:
         """A daemon over `self.catalogue`, or over the adapters that the test names."""
         files = f"- {{name: files, kind: file, config: {{paths: [{self.catalogue}]}}}}\n"
         daemon = Daemon(self.folder, adapters or files, more=more)
-        self._stack.push_async_callback(lambda: daemon.child and daemon.child.stop())
+        self._stack.push_async_callback(daemon.stop)
         await daemon.start(**environment)
         return daemon
 
     async def envoy(self, daemon: Daemon, name: str, *options: str) -> Envoy:
         envoy = Envoy(self.folder, name)
-        self._stack.push_async_callback(lambda: envoy.child and envoy.child.kill())
+        self._stack.push_async_callback(envoy.kill)
         await envoy.start(daemon.xds, *options)
         return envoy
 
