@@ -68,12 +68,12 @@ def process(*arguments: str, cwd: Path | None = None, **environment: str) -> Ran
 
 
 @contextlib.contextmanager
-def running(config: Path, **environment: str) -> Iterator[Running]:
+def running(config: Path, *options: str, **environment: str) -> Iterator[Running]:
     """`pilot-core run` over this configuration, ready; it ends with the block."""
     log = config.with_suffix(".log")
     with log.open("wb") as errors:
         child = subprocess.Popen(
-            command("run", "-c", str(config)),
+            command("run", "-c", str(config), *options),
             stdin=subprocess.DEVNULL,
             stdout=errors,
             stderr=errors,
