@@ -44,10 +44,10 @@ class Memory:
 
 async def keep_small(clock: Clock) -> None:
     """Look as long as the daemon runs; returns where the C library or the system cannot do it."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is None or not _STATM.exists():
+    give_back = _trim()
+    if give_back is None:
         return
-    memory = Memory(resident, lambda: trim(0))
+    memory = Memory(resident, give_back)
     while True:
         await clock.sleep(_LOOK_EVERY)
         # In a thread: ctypes lets go of the interpreter meanwhile.
@@ -58,3 +58,11 @@ async def keep_small(clock: Clock) -> None:
 def resident() -> int:
     """The bytes that the process has in memory (proc(5), statm)."""
     return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _trim() -> Callable[[], None] | None:
+    """malloc_trim(3), where there is one."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is None or not _STATM.exists():
+        return None
+    return lambda: trim(0)
