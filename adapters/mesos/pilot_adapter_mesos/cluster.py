@@ -70,26 +70,27 @@ class Cluster:
             f.framework_info.id.value: f.framework_info
             for f in self._read(state.get_frameworks.frameworks, Framework)
         }
-        self.is_suspicious = bool(self.frameworks and not frameworks and self.tasks)
-        if self.is_suspicious:
-            # An access list that hides frameworks looks like a cluster without them.
-            return
         self._began = self.heard
         self._take_agents(state.get_agents, now)
         known = self._take_tasks(state.get_tasks, self.heard, now)
+        # An access list that hides frameworks looks like a cluster without them, and so does a
+        # master that remembers nothing; one that has recovered agents says so itself.
+        hides = bool(self.frameworks and self.tasks and not frameworks)
+        self.is_suspicious = hides and not self.recovered
         for key, framework in frameworks.items():
             self._put_framework(key, framework)
-        self._drop_unknown(known, self.heard)
+        if not self.is_suspicious:
+            self._drop_unknown(known, self.heard)
         used = {key[0] for key in self.tasks}
         for key in self.frameworks.keys() - frameworks.keys() - used:
             del self.frameworks[key]
 
     def resync(self, tasks: GetTasks, agents: GetAgents, asked_at: int, now: float) -> None:
         """The answers to GET_TASKS and GET_AGENTS, asked when `heard` was `asked_at`."""
-        if self.is_suspicious:
-            return
         self._take_agents(agents, now)
-        self._drop_unknown(self._take_tasks(tasks, asked_at, now), asked_at)
+        known = self._take_tasks(tasks, asked_at, now)
+        if not self.is_suspicious:
+            self._drop_unknown(known, asked_at)
 
     def apply(self, event: Event, now: float) -> bool:
         """One event. False where this is none that is known here."""
@@ -105,6 +106,7 @@ class Cluster:
             said = event.framework_added or event.framework_updated
             assert said is not None
             info = said.framework.framework_info
+            self.is_suspicious = False
             self._put_framework(info.id.value, info)
         elif event.framework_removed is not None:
             self._drop_framework(event.framework_removed.framework_info.id.value)
