@@ -110,7 +110,12 @@ class RecordingSink:
     @property
     def view(self) -> dict[str, list[str]]:
         """The addresses behind each hostname that has a service, sorted."""
-        return {hostname: sorted(self.addresses(hostname)) for hostname in self.services}
+        # In one pass: it is made at every synced(), of registries of any size.
+        found: dict[str, list[str]] = {hostname: [] for hostname in self.services}
+        for record in self._records():
+            if isinstance(record, Endpoints) and record.hostname in found:
+                found[record.hostname] += (endpoint.address for endpoint in record.endpoints)
+        return {hostname: sorted(addresses) for hostname, addresses in found.items()}
 
     def take_changes(self) -> set[RecordKey]:
         """The keys of the records that differ from what they were at the last call."""
