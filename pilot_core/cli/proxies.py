@@ -120,7 +120,9 @@ def proxy(
         path.write_text(json.dumps(made))
         command = [str(envoy), "-c", str(path), "--log-level", "warning"]
         if base_id_auto:
-            command.append("--use-dynamic-base-id")
+            # What tells Envoys apart is a shared memory of theirs for hot restarts, which they
+            # leave behind when they end. Without hot restarts there is none.
+            command.append("--disable-hot-restart")
         if not any(argument.startswith("--concurrency") for argument in envoy_arguments):
             command += ["--concurrency", "1"]
         return _run([*command, *envoy_arguments])

@@ -7,7 +7,6 @@ service has a real Envoy beside it. Nothing is simulated, and nothing is left be
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 import sys
 
@@ -25,33 +24,47 @@ def main(*, once: bool = False, as_json: bool = False) -> int:
     """Run the tour; stay up for people to look around unless `once`. Returns the exit code."""
     teller = Teller(quiet=as_json)
     teller.say("A book shop of four services, from three registries. This takes half a minute.\n")
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_run(teller, stay=not once and not as_json))
+    asyncio.run(_run(teller, stay=not once and not as_json))
     report = teller.finish()
     if as_json:
         print(msgspec.json.encode(report).decode(), flush=True)
     else:
-        teller.say(_verdict(report))
+        teller.say(_verdict(report, is_complete=teller.is_complete))
     return 0 if report.ok else 1
 
 
 async def _run(teller: Teller, *, stay: bool) -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
+    interrupt = _Interrupt()
     try:
         async with Stage() as stage:
-            tour = Tour(stage, teller)
-            await tour.set_up()
-            await tour.show()
-            if stay:
-                await _stay(stage, tour, teller)
+            try:
+                tour = Tour(stage, teller)
+                await tour.set_up()
+                await tour.show()
+                teller.is_complete = True
+                if stay:
+                    await _stay(stage, tour, teller)
+            finally:
+                interrupt.is_armed = False
     except asyncio.CancelledError:
         teller.say("\nStopped; nothing is left behind.")
     except _EXPECTED as error:
         print(f"\ndemo: {error}", file=sys.stderr)
+
+
+class _Interrupt:
+    """Signals end the tour, once: who is impatient must not keep it from tidying up."""
+
+    def __init__(self) -> None:
+        self.is_armed = True
+        self._task = asyncio.current_task()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, self._ask)
+
+    def _ask(self) -> None:
+        if self.is_armed and self._task is not None:
+            self.is_armed = False
+            self._task.cancel()
 
 
 async def _stay(stage: Stage, tour: Tour, teller: Teller) -> None:
@@ -71,7 +84,9 @@ The mesh goes on until Ctrl-C. In another terminal:
     await asyncio.Event().wait()
 
 
-def _verdict(report: Report) -> str:
+def _verdict(report: Report, *, is_complete: bool) -> str:
     if report.ok:
         return f"\nAll of it worked, in {report.seconds:.0f} s."
+    if not is_complete and all(step.ok for step in report.steps):
+        return "\nThe tour did not come to its end."
     return "\nNot all of it worked: see above."

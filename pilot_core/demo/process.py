@@ -67,19 +67,17 @@ class Process:
         return "\n".join(lines[-_LAST_LINES:])
 
     async def kill(self) -> None:
-        """End it without a word of warning."""
-        self._signal(signal.SIGKILL)
+        """End it, and whatever it has started, without a word of warning."""
+        if self.is_running:
+            os.killpg(self._child.pid, signal.SIGKILL)
         await self._child.wait()
 
     async def stop(self) -> None:
         """Ask it to end, and make it end after 5 seconds."""
-        self._signal(signal.SIGTERM)
+        if self.is_running:
+            os.kill(self._child.pid, signal.SIGTERM)
         try:
             async with asyncio.timeout(_GRACE):
                 await self._child.wait()
         except TimeoutError:
             await self.kill()
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self.is_running:
-            os.kill(self._child.pid, number)

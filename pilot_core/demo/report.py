@@ -37,10 +37,12 @@ class NotSeen(Exception):
 
 
 class Teller:
-    """Tells the tour as it goes on, unless it is to be quiet."""
+    """Tells the tour as it goes on, unless it is to be quiet. `is_complete` once it has been shown
+    to its end."""
 
     def __init__(self, *, quiet: bool) -> None:
         self.report = Report(steps=[], requests={}, proxies=[])
+        self.is_complete = False
         self._quiet = quiet
         self._live = not quiet and sys.stderr.isatty()
         self._started = time.monotonic()
@@ -63,8 +65,7 @@ class Teller:
     def finish(self) -> Report:
         self.report.seconds = round(time.monotonic() - self._started, 3)
         lost = self.report.requests.get("failed", 1)
-        self.report.ok = bool(self.report.steps) and all(s.ok for s in self.report.steps)
-        self.report.ok = self.report.ok and lost == 0
+        self.report.ok = self.is_complete and lost == 0 and all(s.ok for s in self.report.steps)
         return self.report
 
     def say(self, text: str = "") -> None:

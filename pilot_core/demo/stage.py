@@ -87,7 +87,8 @@ class Stage:
             name,
             [sys.executable, *command],
             folder=self.folder / "logs",
-            environment=environment,
+            # Their temporary files go where ours do.
+            environment={"TMPDIR": str(self.folder), **environment},
         )
         self.processes[name] = process
         return process

@@ -56,21 +56,23 @@ class Tour:
 
     async def show(self) -> None:
         """The changes, each under load."""
-        async with Load(self.front, f"storefront.{DOMAIN}") as load:
-            try:
+        load = Load(self.front, f"storefront.{DOMAIN}")
+        try:
+            async with load:
                 await load.after(20)
                 await self._add_an_endpoint(load)
                 await self._move_a_service(load)
                 await self._refuse_a_broken_file(load)
                 await self._lose_a_registry_and_restart(load)
                 await load.after(20)
-            finally:
-                counted = load.counted
-                self.teller.report.requests = {
-                    "total": counted.total,
-                    "failed": counted.failed,
-                    "first_failures": counted.first_failures,
-                }
+        finally:
+            # Once the load has ended: what was on its way counts too.
+            counted = load.counted
+            self.teller.report.requests = {
+                "total": counted.total,
+                "failed": counted.failed,
+                "first_failures": counted.first_failures,
+            }
         with self.teller.step("no request lost") as step:
             step.saw.append(f"{counted.total} requests during all this, {counted.failed} failed")
             if counted.failed:
@@ -83,8 +85,14 @@ class Tour:
 
     async def _start_workloads(self) -> None:
         wanted = [(name, "v1") for name in ("storefront", "details", "reviews", "ratings")]
-        started = await asyncio.gather(*(self.stage.workload(*w) for w in wanted))
-        self.at = {w.name: w for w in started}
+        # All of them come to an end, so that no process is started behind a failure.
+        started = await asyncio.gather(
+            *(self.stage.workload(*w) for w in wanted), return_exceptions=True
+        )
+        for workload in started:
+            if isinstance(workload, BaseException):
+                raise workload
+            self.at[workload.name] = workload
 
     async def _add_workload(self, service: str, instance: str) -> Workload:
         """One more, whose sidecar is there before a registry tells of it, as a platform that waits

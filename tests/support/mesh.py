@@ -232,7 +232,7 @@ class Envoy:
         where = self.folder / f"{self.name}.admin"
         self.child = await spawn(
             self.folder / f"{self.name}.log",
-            *(str(envoy_binary()), "-c", str(bootstrap), "--use-dynamic-base-id"),
+            *(str(envoy_binary()), "-c", str(bootstrap), "--disable-hot-restart"),
             *("--concurrency", "1", "--admin-address-path", str(where), "-l", "warning"),
         )
 
