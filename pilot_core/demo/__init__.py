@@ -36,16 +36,14 @@ def main(*, once: bool = False, as_json: bool = False) -> int:
 async def _run(teller: Teller, *, stay: bool) -> None:
     interrupt = _Interrupt()
     try:
-        async with Stage() as stage:
-            try:
-                tour = Tour(stage, teller)
-                await tour.set_up()
-                await tour.show()
-                teller.is_complete = True
-                if stay:
-                    await _stay(stage, tour, teller)
-            finally:
-                interrupt.is_armed = False
+        # Left from the inside out: no signal any more once the stage is cleared.
+        async with Stage() as stage, interrupt:
+            tour = Tour(stage, teller)
+            await tour.set_up()
+            await tour.show()
+            teller.is_complete = True
+            if stay:
+                await _stay(stage, tour, teller)
     except asyncio.CancelledError:
         teller.say("\nStopped; nothing is left behind.")
     except _EXPECTED as error:
@@ -56,14 +54,20 @@ class _Interrupt:
     """Signals end the tour, once: who is impatient must not keep it from tidying up."""
 
     def __init__(self) -> None:
-        self.is_armed = True
+        self._is_armed = True
         self._task = asyncio.current_task()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, self._ask)
 
+    async def __aenter__(self) -> None:
+        """Armed already: the stage is being set up before this."""
+
+    async def __aexit__(self, *error: object) -> None:
+        self._is_armed = False
+
     def _ask(self) -> None:
-        if self.is_armed and self._task is not None:
-            self.is_armed = False
+        if self._is_armed and self._task is not None:
+            self._is_armed = False
             self._task.cancel()
 
 
