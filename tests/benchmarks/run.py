@@ -5,7 +5,9 @@
     make bench ARGS='-S 100 10000 -N 100 --json'
 
 Server CPU in seconds of one change to all proxies; the server is pinned to one core and the clients
-to another. Machines differ and are noisy: compare rows of one run, not absolute times of two.
+to another. `floor` is what grpc.aio alone costs when it sends the same bytes (beside_floor.py).
+Where the clients were busier than 0.7 of their core, times until seen are theirs as much as the
+server's. Machines differ and are noisy: compare rows of one run, not absolute times of two.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import beside_floor
+import large
 from scenarios import measure
 
 _TARGETS = {
@@ -33,6 +37,7 @@ _TARGETS = {
     "restart_repeated": {"delta": 0},
 }
 """At 1,000 services and 1,000 proxies."""
+_TARGETED = (1_000, 1_000)
 _COLUMNS = (
     ("S", "S", "{:.0f}"),
     ("N", "N", "{:.0f}"),
@@ -73,12 +78,23 @@ def main() -> None:
         os.sched_setaffinity(0, {1})
     rows = []
     for services, proxies, is_delta in _plan(given):
-        rows.append(asyncio.run(measure(services, proxies, is_delta=is_delta)))
-        print(json.dumps(rows[-1]) if given.json else _line(rows[-1], first=len(rows) == 1))
-        sys.stdout.flush()
+        # What the transport alone costs, in the same minute, where the targets are.
+        then = beside_floor.measure if (services, proxies) == _TARGETED else None
+        for row in asyncio.run(measure(services, proxies, is_delta=is_delta, then=then)):
+            _show(row, is_first=not rows, as_json=given.json)
+            rows.append(row)
+    scale = None if given.quick else asyncio.run(large.measure())
+    if scale and given.json:
+        print(json.dumps(scale))
     if not given.json:
         print(_PEERS)
         print(_verdicts(rows))
+        print(_independence(rows))
+        print(large.describe(scale) if scale else "")
+
+
+def _show(row: dict[str, float | str], *, is_first: bool, as_json: bool) -> None:
+    print(json.dumps(row) if as_json else _line(row, first=is_first), flush=True)
 
 
 def _plan(given: argparse.Namespace) -> list[tuple[int, int, bool]]:
@@ -109,7 +125,7 @@ def _line(row: dict[str, float | str], *, first: bool) -> str:
 def _verdicts(rows: list[dict[str, float | str]]) -> str:
     lines = ["Targets at 1,000 services and 1,000 proxies:"]
     for row in rows:
-        if (row["S"], row["N"]) != (1_000, 1_000):
+        if (row["S"], row["N"]) != _TARGETED:
             continue
         for key, targets in _TARGETS.items():
             target = targets.get(str(row["variant"]))
@@ -121,6 +137,24 @@ def _verdicts(rows: list[dict[str, float | str]]) -> str:
                 f"  {row['variant']:<6} {key:<18} {value:8.3f}  at most {target}  {verdict}"
             )
     return "\n".join(lines)
+
+
+def _independence(rows: list[dict[str, float | str]]) -> str:
+    """Does a change cost the same however many services there are?"""
+    costs = {
+        int(row["S"]): (float(row["endpoint_cpu"]), float(row["endpoint_bytes"]))
+        for row in rows
+        if row["variant"] == "delta" and row["N"] == _TARGETED[1]
+    }
+    if not {1_000, 10_000} <= costs.keys():
+        return ""
+    ratio = costs[10_000][0] / costs[1_000][0]
+    verdict = "met" if ratio <= 1.5 else "MISSED"
+    sizes = ", ".join(f"{size:.0f} at {s}" for s, (_, size) in sorted(costs.items()))
+    return (
+        f"One endpoint at 10,000 services / at 1,000: {ratio:.2f}  at most 1.5  {verdict}\n"
+        f"Bytes to each proxy: {sizes}"
+    )
 
 
 if __name__ == "__main__":

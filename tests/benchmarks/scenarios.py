@@ -9,22 +9,27 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeAlias
 
+from process import Process
 from server import CHANGING, Server, service
-from xds_client import Client, Shared, connect, envoy_node
+from xds_client import EDS, Client, Shared, connect, envoy_node
 
-_CHANGES = 7
+CHANGES = 7
 _SETTLE = 0.5
 _PATIENCE = 120.0
 _IDLE = 10.0
 _QUIET = 8.0
 """Until what a storm has left behind is given back."""
 
+Then: TypeAlias = Callable[["Fleet"], Awaitable[dict[str, float | str]]]
+
 
 class Fleet:
     """N clients on one server, and the row of figures that they make."""
 
-    def __init__(self, server: Server, services: int, proxies: int, *, is_delta: bool) -> None:
+    def __init__(self, server: Process, services: int, proxies: int, *, is_delta: bool) -> None:
         self.server, self.services, self.is_delta = server, services, is_delta
         self.shared = Shared()
         self.clients = [self._client(n) for n in range(proxies)]
@@ -56,10 +61,15 @@ class Fleet:
 
     async def endpoint_changes(self) -> None:
         """One endpoint of one service changes, several times; medians."""
+        addresses = [f"10.251.{self.services % 251}.{n + 1}" for n in range(CHANGES)]
+        await self.changes([(a, [service(CHANGING, [a])]) for a in addresses])
+        self.shared.sent.endpoint = (addresses[-1], self.shared.sent.latest[EDS])
+
+    async def changes(self, changes: Sequence[tuple[str, list[Any]]]) -> None:
+        """Several changes of one endpoint: a marker each, and what is written."""
         costs, times, sizes = [], [], []
-        for number in range(_CHANGES):
-            address = f"10.251.{self.services % 251}.{number + 1}"
-            cost, seen, size = await self._change(address, [service(CHANGING, [address])])
+        for marker, entries in changes:
+            cost, seen, size = await self.change(marker, entries)
             costs.append(cost)
             times.append(seen)
             sizes.append(size)
@@ -76,15 +86,18 @@ class Fleet:
         for number in range(3):
             hostname = f"added{number}.bench.mesh"
             added.append(service(hostname, [f"10.252.1.{number + 1}"]))
-            cost, _, size = await self._change(hostname, added)
+            # Its cluster, its endpoints and the routes to it name it.
+            cost, _, size = await self.change(hostname, added, times=3)
             costs.append(cost)
             sizes.append(size)
+        self.shared.sent.service = (hostname, dict(self.shared.sent.latest))
         self.row["service_cpu"] = statistics.median(costs)
         self.row["service_bytes"] = statistics.median(sizes)
 
     async def nothing_new(self) -> None:
         """The same file again, and a reload: nobody may hear of it."""
         await asyncio.sleep(_SETTLE)
+        assert isinstance(self.server, Server)
         self.server.write("changing.yaml", [service(CHANGING, ["10.252.0.1"])])
         await asyncio.sleep(1)
         before = sum(client.messages for client in self.clients)
@@ -98,20 +111,19 @@ class Fleet:
         await asyncio.sleep(_IDLE)
         self.row["idle_percent"] = (self.server.cpu() - cpu) / _IDLE * 100
 
-    async def restart(self) -> None:
+    async def restart(self, has: dict[str, dict[str, str]]) -> None:
         """The server is killed and starts again; everybody comes back with what it knows."""
-        has = self.clients[0].has
         await self.server.kill()
         await self.server.start()
-        await self.server.ready()
+        if isinstance(self.server, Server):
+            await self.server.ready()
         self.clients = [self._client(n, has) for n in range(len(self.clients))]
-        _, cpu, started, own = self._before()
+        _, cpu, _, _ = self._before()
         await connect(self.server.xds, self.clients)
         await asyncio.sleep(4)
         self.row["restart_cpu"] = self.server.cpu() - cpu
         self.row["restart_repeated"] = sum(c.repeated for c in self.clients)
         self.row["restart_resources"] = sum(c.resources for c in self.clients)
-        self._own(own, started)
 
     async def with_sleepers(self) -> None:
         """One client in ten stops reading: the others see changes all the same."""
@@ -123,29 +135,30 @@ class Fleet:
         times = []
         for number in range(5):
             address = f"10.253.0.{number + 1}"
-            _, seen, _ = await self._change(address, [service(CHANGING, [address])], awake)
+            _, seen, _ = await self.change(address, [service(CHANGING, [address])], expected=awake)
             times.extend(seen)
         times.sort()
         self.row["sleepers_p99_ms"] = times[int(len(times) * 0.99) - 1] * 1e3
         self.row["sleepers_mb"] = self.server.rss() - rss
 
-    async def _change(
-        self, marker: str, entries: list[str], expected: int = 0
+    async def change(
+        self, marker: str, entries: list[Any], *, expected: int = 0, times: int = 1
     ) -> tuple[float, list[float], float]:
-        """CPU seconds, times until seen, and bytes per proxy of one change."""
+        """CPU seconds, times until seen, and bytes per proxy of one change, of which every client
+        hears in so many messages."""
         self.shared.marker = marker.encode()
         self.shared.seen_at.clear()
         received = sum(client.http.received for client in self.clients)
         _, cpu, started, own = self._before()
         self.server.write("changing.yaml", entries)
-        wanted = expected or len(self.clients)
-        while len(self.shared.seen_at) < wanted and time.monotonic() - started < _PATIENCE / 4:
+        wanted = (expected or len(self.clients)) * times
+        while len(self.shared.seen_at) < wanted and time.monotonic() - started < _PATIENCE:
             await asyncio.sleep(0.005)
+        self._own(own, started)
         seen = sorted(at - started for at in self.shared.seen_at)
         await asyncio.sleep(_SETTLE)
-        self._own(own, started + _SETTLE)
         if len(seen) < wanted:
-            raise SystemExit(f"only {len(seen)} of {wanted} proxies have seen {marker}")
+            raise SystemExit(f"{marker} has been seen {len(seen)} times instead of {wanted}")
         size = sum(client.http.received for client in self.clients) - received
         self.shared.marker = b""
         return self.server.cpu() - cpu, seen, size / len(self.clients)
@@ -164,8 +177,11 @@ class Fleet:
             client.http.close()
 
 
-async def measure(services: int, proxies: int, *, is_delta: bool) -> dict[str, float | str]:
-    """One row: a daemon of its own, and everything that is measured of it."""
+async def measure(
+    services: int, proxies: int, *, is_delta: bool, then: Then | None = None
+) -> list[dict[str, float | str]]:
+    """One row: a daemon of its own, and everything that is measured of it; and what `then` makes
+    of the clients."""
     server = Server(services)
     try:
         await server.start()
@@ -178,8 +194,8 @@ async def measure(services: int, proxies: int, *, is_delta: bool) -> dict[str, f
         await fleet.idle()
         await fleet.with_sleepers()
         if is_delta:
-            await fleet.restart()
+            await fleet.restart(fleet.clients[1].has)
         fleet.close()
-        return fleet.row
     finally:
         await server.close()
+    return [fleet.row, *([await then(fleet)] if then else [])]

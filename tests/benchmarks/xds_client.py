@@ -105,10 +105,29 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         shift += 7
 
 
+class Sent:
+    """What a server has sent, for one that does nothing but send the same."""
+
+    def __init__(self) -> None:
+        self.largest: dict[str, bytes] = {}
+        """The largest message of each type."""
+        self.latest: dict[str, bytes] = {}
+        self.endpoint: tuple[str, bytes] = ("", b"")
+        """A marker, and the message that holds it."""
+        self.service: tuple[str, dict[str, bytes]] = ("", {})
+        """A hostname, and the messages that tell of it, by type."""
+
+    def note(self, type_url: str, data: bytes) -> None:
+        self.latest[type_url] = data
+        if len(data) > len(self.largest.get(type_url, b"")):
+            self.largest[type_url] = data
+
+
 class Shared:
     """What the clients of one run share: decoded responses and encoded requests."""
 
     def __init__(self) -> None:
+        self.sent = Sent()
         self.decoded: dict[bytes, Decoded] = {}
         self._names: dict[str, bytes] = {}
         self._versions: dict[tuple[str, str], bytes] = {}
@@ -121,6 +140,7 @@ class Shared:
             if len(self.decoded) > 500:
                 self.decoded.clear()
             found = self.decoded[data] = Decoded(data, is_delta)
+            self.sent.note(found.type_url, data)
         return found
 
     def name_field(self, name: str) -> bytes:
@@ -288,4 +308,4 @@ async def connect(address: str, clients: list[Client], *, at_once: int = 1_000) 
         )
 
 
-__all__ = ["ALL", "CDS", "EDS", "LDS", "RDS", "Client", "Shared", "connect", "envoy_node"]
+__all__ = ["ALL", "CDS", "EDS", "LDS", "RDS", "Client", "Sent", "Shared", "connect", "envoy_node"]

@@ -26,12 +26,12 @@ log = logging.getLogger(__name__)
 
 SEND_TIMEOUT = 30.0
 _LOOK_EVERY = 5.0
-_SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
+SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 _METHODS = {
     "StreamAggregatedResources": Variant.SOTW,
     "DeltaAggregatedResources": Variant.DELTA,
 }
-_OPTIONS: list[tuple[str, Any]] = [
+OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_concurrent_streams", 100),
     # A state-of-the-world request with 10,000 names is 400 KB, a stock Envoy's node 60 KB.
     ("grpc.max_receive_message_length", 4 << 20),
@@ -77,12 +77,12 @@ class GrpcTransport:
         return f"{host}:{self._port}"
 
     async def start(self) -> None:
-        server = aio.server(options=_OPTIONS)
+        server = aio.server(options=OPTIONS)
         handlers = {
             name: grpc.stream_stream_rpc_method_handler(self._handler(variant))
             for name, variant in _METHODS.items()
         }
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, handlers),))
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
         for register in self._services:
             await register(server)
         try:
