@@ -1,69 +1,115 @@
 """The messages that go over the wire here, declared by hand in a descriptor pool of their own.
 
-Istio's certificate service has two messages. To ship a compiler's output for them, or to reach
+Istio's certificate service, the SPIFFE Workload API, and of Envoy's API what an SDS server needs:
+together fewer fields than this page has lines. To ship a compiler's output for them, or to reach
 into another package's copy of a whole API, would be more than it is. Fields that are not named
-here are carried and ignored, as protobuf does with every field of a later version.
+here are carried and ignored, as protobuf does with those of a later version.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, struct_pb2
+from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory, struct_pb2
 
 ISTIO = "istio.v1.auth"
+DISCOVERY = "envoy.service.discovery.v3"
+TLS = "envoy.extensions.transport_sockets.tls.v3"
+SECRET = f"{TLS}.Secret"
+_Field = descriptor_pb2.FieldDescriptorProto
 _TYPES = {
-    "string": descriptor_pb2.FieldDescriptorProto.TYPE_STRING,
-    "int64": descriptor_pb2.FieldDescriptorProto.TYPE_INT64,
+    "string": _Field.TYPE_STRING,
+    "bytes": _Field.TYPE_BYTES,
+    "int32": _Field.TYPE_INT32,
+    "int64": _Field.TYPE_INT64,
 }
-_MESSAGE = descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE
-_ONE = descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL
-_MANY = descriptor_pb2.FieldDescriptorProto.LABEL_REPEATED
-_STRUCT = ".google.protobuf.Struct"
+_ANY, _STRUCT = "google.protobuf.Any", "google.protobuf.Struct"
+
+DECLARED: dict[str, dict[str, str]] = {
+    ISTIO: {
+        "IstioCertificateRequest": f"csr 1 string, validity_duration 3 int64, metadata 4 {_STRUCT}",
+        "IstioCertificateResponse": "cert_chain 1 string*",
+    },
+    "": {
+        "X509SVIDResponse": "svids 1 X509SVID*, crl 2 bytes*, federated_bundles 3 BundleEntry*",
+        "X509SVID": "spiffe_id 1 string, x509_svid 2 bytes, x509_svid_key 3 bytes, bundle 4 bytes",
+        "X509BundlesResponse": "crl 1 bytes*, bundles 2 BundleEntry*",
+        # What a map<string, bytes> is on the wire.
+        "BundleEntry": "key 1 string, value 2 bytes",
+    },
+    "google.rpc": {"Status": "code 1 int32, message 2 string"},
+    "envoy.config.core.v3": {"DataSource": "inline_bytes 2 bytes"},
+    TLS: {
+        "Secret": f"name 1 string, tls_certificate 2 {TLS}.TlsCertificate, "
+        f"validation_context 4 {TLS}.CertificateValidationContext",
+        "TlsCertificate": "certificate_chain 1 envoy.config.core.v3.DataSource, "
+        "private_key 2 envoy.config.core.v3.DataSource",
+        "CertificateValidationContext": "trusted_ca 1 envoy.config.core.v3.DataSource",
+    },
+    DISCOVERY: {
+        "DiscoveryRequest": "version_info 1 string, resource_names 3 string*, type_url 4 string, "
+        "response_nonce 5 string, error_detail 6 google.rpc.Status",
+        "DiscoveryResponse": f"version_info 1 string, resources 2 {_ANY}*, type_url 4 string, "
+        "nonce 5 string",
+        "DeltaDiscoveryRequest": "type_url 2 string, resource_names_subscribe 3 string*, "
+        "resource_names_unsubscribe 4 string*, response_nonce 6 string, "
+        "error_detail 7 google.rpc.Status",
+        "DeltaDiscoveryResponse": f"resources 2 {DISCOVERY}.Resource*, type_url 4 string, "
+        "nonce 5 string",
+        "Resource": f"version 1 string, resource 2 {_ANY}, name 3 string",
+    },
+}
+"""Per package, each message's fields: name, number, type, with a star where it is repeated."""
 
 
-def _file() -> descriptor_pb2.FileDescriptorProto:
-    made = descriptor_pb2.FileDescriptorProto(
-        name="pilot_certs/istio_ca.proto",
-        package=ISTIO,
-        syntax="proto3",
-        dependency=[struct_pb2.DESCRIPTOR.name],
-    )
-    request = made.message_type.add(name="IstioCertificateRequest")
-    _field(request, "csr", 1, "string")
-    _field(request, "validity_duration", 3, "int64")
-    _field(request, "metadata", 4, _STRUCT)
-    response = made.message_type.add(name="IstioCertificateResponse")
-    _field(response, "cert_chain", 1, "string", label=_MANY)
+def _files() -> list[bytes]:
+    """Serialized descriptors, each package after those that it uses."""
+    made = [any_pb2.DESCRIPTOR.serialized_pb, struct_pb2.DESCRIPTOR.serialized_pb]
+    names = [any_pb2.DESCRIPTOR.name, struct_pb2.DESCRIPTOR.name]
+    for package, messages in DECLARED.items():
+        name = f"pilot_certs/{package or 'workload'}.proto"
+        file = descriptor_pb2.FileDescriptorProto(
+            name=name, package=package, syntax="proto3", dependency=names
+        )
+        for message, fields in messages.items():
+            added = file.message_type.add(name=message)
+            added.field.extend(_field(field) for field in fields.split(", "))
+        made.append(file.SerializeToString())
+        names = [*names, name]
     return made
 
 
-def _field(
-    made: descriptor_pb2.DescriptorProto,
-    name: str,
-    number: int,
-    type: str,
-    *,
-    label: descriptor_pb2.FieldDescriptorProto.Label.ValueType = _ONE,
-) -> None:
-    added = made.field.add(name=name, number=number, label=label, type=_TYPES.get(type, _MESSAGE))
-    if type not in _TYPES:
-        added.type_name = type
+def _field(text: str) -> descriptor_pb2.FieldDescriptorProto:
+    name, number, type = text.split()
+    label = _Field.LABEL_REPEATED if type.endswith("*") else _Field.LABEL_OPTIONAL
+    type = type.rstrip("*")
+    if type in _TYPES:
+        return _Field(name=name, number=int(number), label=label, type=_TYPES[type])
+    of = "." + type
+    kind = _Field.TYPE_MESSAGE
+    return _Field(name=name, number=int(number), label=label, type=kind, type_name=of)
 
 
 def _pool() -> descriptor_pool.DescriptorPool:
     pool = descriptor_pool.DescriptorPool()
-    for file in (struct_pb2.DESCRIPTOR.serialized_pb, _file().SerializeToString()):
+    for file in _files():
         pool.AddSerializedFile(file)
     return pool
 
 
-_POOL = _pool()
+POOL = _pool()
 
 
 def _message(name: str) -> Any:
-    return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(f"{ISTIO}.{name}"))
+    return message_factory.GetMessageClass(POOL.FindMessageTypeByName(name))
 
 
-CertificateRequest = _message("IstioCertificateRequest")
-CertificateResponse = _message("IstioCertificateResponse")
+CertificateRequest = _message(f"{ISTIO}.IstioCertificateRequest")
+CertificateResponse = _message(f"{ISTIO}.IstioCertificateResponse")
+SvidResponse = _message("X509SVIDResponse")
+BundlesResponse = _message("X509BundlesResponse")
+Secret = _message(SECRET)
+DiscoveryRequest = _message(f"{DISCOVERY}.DiscoveryRequest")
+DiscoveryResponse = _message(f"{DISCOVERY}.DiscoveryResponse")
+DeltaDiscoveryRequest = _message(f"{DISCOVERY}.DeltaDiscoveryRequest")
+DeltaDiscoveryResponse = _message(f"{DISCOVERY}.DeltaDiscoveryResponse")

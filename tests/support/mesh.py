@@ -290,6 +290,16 @@ class Mesh:
         await envoy.start(daemon.xds, *options)
         return envoy
 
+    def at_end(self, end: Callable[[], Awaitable[Any] | None]) -> None:
+        """Do that when the mesh ends."""
+
+        async def do() -> None:
+            ending = end()
+            if ending is not None:
+                await ending
+
+        self._stack.push_async_callback(do)
+
     async def backend(self, name: str, address: str = "127.0.0.1", port: int = 0) -> Backend:
         backend = Backend(name)
         self._stack.push_async_callback(backend.stop)
