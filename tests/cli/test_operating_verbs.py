@@ -98,7 +98,8 @@ def test_init_for_an_adapter_that_is_not_there_says_which_are(kind, cure):
     ran = pilot("init", "--adapter", kind)
 
     assert (2, "") == (ran.code, ran.out)
-    assert "installed: file, http" in ran.err
+    assert "(installed: " in ran.err
+    assert "file, http" in ran.err
     assert cure in ran.err
 
 

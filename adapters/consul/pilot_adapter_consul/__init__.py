@@ -1,0 +1,1 @@
+"""Consul's catalogue as a service registry of pilot-core."""

@@ -1,0 +1,209 @@
+"""The instances of every service: waited on one by one, as far as the connections go.
+
+Rule 1: each of the first services has a blocking query of its own; the rest share a few
+connections, are read in turn, and at once when a check somewhere turns or recovers.
+Rule 2: an empty answer changes nothing: a service without instances is gone from the listing too.
+Rule 3: a filtered answer with fewer instances than before changes nothing, and is warned about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from urllib.parse import quote
+
+import msgspec
+
+from pilot_adapter_consul import entries, mapping
+from pilot_adapter_consul.agent import Agent, Reply
+from pilot_adapter_consul.position import Pace, Position
+from pilot_core.adapter import Host, Sink, Unavailable
+
+_READERS = 8
+_DOORBELLS = 3
+"""Connections beside those of the watches: the listing, and two states of checks."""
+_SWEEP_EVERY = 10.0
+_STATES = ("critical", "warning")
+
+
+class Watches:
+    """All services of one datacentre, within one session."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        sink: Sink,
+        host: Host,
+        *,
+        datacenter: str,
+        connections: int,
+        sizes: dict[str, int],
+    ) -> None:
+        self._agent, self._sink, self._host = agent, sink, host
+        self._datacenter = datacenter
+        self._most = connections - _READERS - _DOORBELLS
+        self._sizes = sizes
+        self._positions: dict[str, Position] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._swept: dict[str, None] = {}
+        self._gone: set[str] = set()
+        self._empty: set[str] = set()
+        self._reading = asyncio.Semaphore(_READERS)
+        self._ring = asyncio.Event()
+
+    async def read_all(self, names: Collection[str]) -> None:
+        """Read these services once, before anything is said to be complete. What is listed and
+        known, and has no instances all the same, is asked of the leader."""
+        await self._each(sorted(names))
+        for name in sorted(self._empty & self._sizes.keys()):
+            reply = await self._agent.read(
+                _path(name), datacenter=self._datacenter, is_decisive=True
+            )
+            self._take(name, reply)
+
+    def keep(self, names: Collection[str], group: asyncio.TaskGroup) -> None:
+        """Follow these from now on, besides those that are followed already."""
+        self._gone -= set(names)
+        for name in sorted(names):
+            if name in self._tasks or name in self._swept:
+                continue
+            if len(self._tasks) < self._most:
+                self._tasks[name] = group.create_task(self._watch(name))
+            else:
+                self._swept[name] = None
+        if self._swept and len(self._tasks) == self._most:
+            self._say_degraded()
+
+    def drop(self, name: str) -> None:
+        """The service is gone; an answer that is still on its way counts for nothing."""
+        self._gone.add(name)
+        task = self._tasks.pop(name, None)
+        if task is not None:
+            task.cancel()
+        self._swept.pop(name, None)
+        self._positions.pop(name, None)
+        self._empty.discard(name)
+        self._sizes.pop(name, None)
+        self._sink.drop(self.source(name))
+
+    def source(self, name: str) -> str:
+        where = f"{self._datacenter}/" if self._datacenter else ""
+        return f"{where}service/{name}"
+
+    async def sweep(self) -> None:
+        """Read in turn those that have no query of their own, for ever."""
+        while True:
+            await self._each(list(self._swept))
+            self._ring.clear()
+            pause = asyncio.create_task(self._host.clock.sleep(_SWEEP_EVERY))
+            ring = asyncio.create_task(self._ring.wait())
+            try:
+                await asyncio.wait({pause, ring}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                pause.cancel()
+                ring.cancel()
+
+    async def listen(self) -> None:
+        """Hear of every check that turns critical or warning, or recovers, for ever."""
+        async with asyncio.TaskGroup() as group:
+            for state in _STATES:
+                group.create_task(self._hear(state))
+
+    async def follow(self, path: str, position: Position, taken: Callable[[Reply], None]) -> None:
+        """Hand over every answer to a blocking query, for ever."""
+        pace = Pace()
+        while True:
+            pause = pace.delay(self._host.clock.monotonic())
+            if pause:
+                await self._host.clock.sleep(pause)
+            reply = await self._agent.read(path, datacenter=self._datacenter, index=position.index)
+            taken(reply)
+            position.advance(reply.index)
+
+    async def _watch(self, name: str) -> None:
+        position = self._positions.setdefault(name, Position())
+        await self.follow(_path(name), position, lambda reply: self._take(name, reply))
+
+    async def _each(self, names: Collection[str]) -> None:
+        async with asyncio.TaskGroup() as group:
+            remaining = iter(names)
+            for _ in range(min(_READERS, len(names))):
+                group.create_task(self._read_from(remaining))
+
+    async def _read_from(self, names: object) -> None:
+        for name in names:  # type: ignore[attr-defined]  # several readers share one iterator
+            await self._read(name)
+
+    async def _read(self, name: str) -> None:
+        async with self._reading:
+            reply = await self._agent.read(_path(name), datacenter=self._datacenter)
+        position = self._positions.setdefault(name, Position())
+        before = position.index
+        position.advance(reply.index)
+        if before != position.index or not before:
+            self._take(name, reply)
+
+    async def _hear(self, state: str) -> None:
+        path = f"/v1/health/state/{state}"
+        before: dict[str, frozenset[str]] = {}
+
+        def taken(reply: Reply) -> None:
+            now = _checks(reply)
+            if before.get(state, now) != now:
+                self._ring.set()
+            before[state] = now
+
+        await self.follow(path, Position(), taken)
+
+    def _take(self, name: str, reply: Reply) -> None:
+        source = self.source(name)
+        if name in self._gone:
+            return
+        try:
+            found = entries.instances.decode(reply.content)
+        except msgspec.MsgspecError as error:
+            self._sink.warn(f"Consul's answer cannot be read: {error}", source=source)
+            return
+        (self._empty.discard if found else self._empty.add)(name)
+        known = self._sizes.get(name, 0)
+        if reply.is_filtered and len(found) < known:
+            self.keep_unseen(name, f"{len(found)} of {known} instances")
+        elif found:
+            self._put(name, found)
+
+    def keep_unseen(self, name: str, seen: str) -> None:
+        """The token sees less of a service than it did: what was there before stays."""
+        self._sink.warn(
+            f"the token sees {seen} where it saw more: what it saw stays; it needs service and "
+            "node read for all that it is to see",
+            source=self.source(name),
+        )
+
+    def _put(self, name: str, found: tuple[entries.Entry, ...]) -> None:
+        refused: list[str] = []
+        records = mapping.records(name, self._datacenter, found, refused.append)
+        self._sizes[name] = len(found)
+        # Stale beats nothing: instances of which none can be used leave what was there before.
+        if not (refused and mapping.is_empty(records)):
+            self._sink.put(self.source(name), records)
+        for problem in dict.fromkeys(refused):
+            self._sink.warn(problem, source=self.source(name))
+
+    def _say_degraded(self) -> None:
+        self._host.log.warning(
+            "more services than connections: the rest are read in turn; raise the agent's "
+            "limits.http_max_conns_per_client, and connections in the configuration",
+            extra={"waited_on": len(self._tasks), "in_turn": len(self._swept)},
+        )
+
+
+def _path(name: str) -> str:
+    return f"/v1/health/service/{quote(name, safe='')}"
+
+
+def _checks(reply: Reply) -> frozenset[str]:
+    try:
+        found = entries.checks.decode(reply.content)
+    except msgspec.MsgspecError as error:
+        raise Unavailable(f"/v1/health/state: this is no answer of Consul's: {error}") from None
+    return frozenset(f"{c.node}/{c.service_name}/{c.check_id}" for c in found)

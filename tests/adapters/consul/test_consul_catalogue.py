@@ -1,0 +1,118 @@
+"""The catalogue of a real Consul, followed."""
+
+from __future__ import annotations
+
+import asyncio
+
+from consul_catalogue import NODE, deregister, node_check, register
+from pilot_adapter_consul.adapter import Consul
+from pilot_adapter_consul.settings import ConsulConfig
+from pilot_core.document import Duration
+from pilot_core.model import Health
+from pilot_core.testing import RecordingSink, host, session
+
+WEB = "web.service.consul"
+
+
+def adapter(consul, **settings) -> Consul:
+    return Consul(ConsulConfig(address=consul.address, **settings), host())
+
+
+def conditions(sink: RecordingSink, hostname: str = WEB) -> list[tuple[Health, int]]:
+    return [(e.health, e.weight) for r in sink.endpoints(hostname) for e in r.endpoints]
+
+
+async def test_checks_turn_and_recover_and_only_their_service_is_touched(consul):
+    weights = {"Passing": 10, "Warning": 3}
+    await register(consul, "web", Weights=weights, checks={"up": "passing"})
+    await register(consul, "api", "10.1.0.2")
+    async with session(adapter(consul)) as sink:
+        await sink.until(lambda: sink.is_synced)
+        sink.puts.clear()
+        for status, expected in (
+            ("warning", (Health.DEGRADED, 3)),
+            ("critical", (Health.UNHEALTHY, 10)),
+            ("passing", (Health.HEALTHY, 10)),
+        ):
+            await register(consul, "web", Weights=weights, checks={"up": status})
+            await sink.until(lambda wanted=expected: conditions(sink) == [wanted])
+        assert {"service/web"} == set(sink.puts)
+
+
+async def test_a_node_in_trouble_touches_every_service_on_it(consul):
+    await register(consul, "web")
+    await register(consul, "api", "10.1.0.2")
+    both = (WEB, "api.service.consul")
+    async with session(adapter(consul)) as sink:
+        await sink.until(lambda: sink.is_synced)
+        await node_check(consul, "serfHealth", "critical")
+        await sink.until(
+            lambda: all([(Health.UNHEALTHY, 1)] == conditions(sink, name) for name in both)
+        )
+        await node_check(consul, "_node_maintenance", "critical")
+        await sink.until(
+            lambda: all([(Health.DRAINING, 1)] == conditions(sink, name) for name in both)
+        )
+
+
+async def test_a_service_that_goes_and_comes_back_is_there_once(consul):
+    await register(consul, "web")
+    async with session(adapter(consul)) as sink:
+        await sink.until(lambda: WEB in sink.hostnames)
+        await deregister(consul, "web-10.1.0.1")
+        await sink.until(lambda: WEB not in sink.hostnames)
+        sink.puts.clear()
+        await register(consul, "web", "10.1.0.9")
+        await sink.until(lambda: ["10.1.0.9"] == sink.addresses(WEB))
+        assert 1 == sink.hostnames.count(WEB)
+
+
+async def test_more_services_than_connections_are_all_followed(consul):
+    names = [f"svc-{number:02}" for number in range(40)]
+    for number, name in enumerate(names):
+        await register(consul, name, f"10.1.1.{number}", checks={f"up-{name}": "passing"})
+    async with session(adapter(consul, connections=20)) as sink:
+        await sink.until(lambda: sink.is_synced)
+        assert 41 == len(sink.hostnames)
+        # The last by name have no query of their own: a check that turns is heard of at once.
+        last = "svc-39.service.consul"
+        await register(consul, "svc-39", "10.1.1.39", checks={"up-svc-39": "critical"})
+        await sink.until(lambda: [(Health.UNHEALTHY, 1)] == conditions(sink, last))
+        await register(consul, "svc-39", "10.1.1.39", checks={"up-svc-39": "passing"})
+        await sink.until(lambda: [(Health.HEALTHY, 1)] == conditions(sink, last))
+
+
+async def test_many_services_gone_at_once_are_served_until_consul_says_it_twice(consul):
+    for number in range(12):
+        await register(consul, f"svc-{number}", f"10.1.2.{number}")
+    async with session(adapter(consul, grace=Duration(1.5))) as sink:
+        await sink.until(lambda: 13 == len(sink.hostnames))
+        await consul.call("PUT", "/v1/catalog/deregister", {"Node": NODE})
+        await sink.until(lambda: sink.problems)
+        assert any("12 of 13 services are gone at once" in text for _, text in sink.problems)
+        assert 13 == len(sink.hostnames)
+        await sink.until(lambda: ["consul.service.consul"] == sink.hostnames)
+        assert [] == sink.problems
+
+
+async def test_a_datacentre_out_of_reach_keeps_no_other_from_being_followed(consul):
+    await register(consul, "web")
+    async with session(adapter(consul, datacenters=("dc1", "far"))) as sink:
+        name = "web.service.dc1.consul"
+        await sink.until(lambda: name in sink.hostnames and sink.problems)
+        assert not sink.is_synced
+        assert "No path to datacenter" in sink.problems[0][1]
+        await register(consul, "web", "10.1.0.7")
+        await sink.until(lambda: ["10.1.0.1", "10.1.0.7"] == sink.addresses(name))
+
+
+async def test_an_agent_that_stands_still_takes_nothing_away(consul):
+    await register(consul, "web")
+    async with session(adapter(consul)) as sink:
+        await sink.until(lambda: sink.is_synced)
+        consul.process.suspend()
+        registering = asyncio.create_task(register(consul, "web", "10.1.0.2"))
+        assert ["10.1.0.1"] == sink.addresses(WEB)
+        consul.process.resume()
+        await registering
+        await sink.until(lambda: ["10.1.0.1", "10.1.0.2"] == sink.addresses(WEB))

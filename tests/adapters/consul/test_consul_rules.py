@@ -1,0 +1,111 @@
+"""The rules of blocking queries, listings and settings: no server needed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pilot_adapter_consul import listing
+from pilot_adapter_consul.agent import Reply, Token
+from pilot_adapter_consul.position import Pace, Position
+from pilot_adapter_consul.settings import ConsulConfig
+from pilot_core.adapter import ConfigError, Denied, Unavailable
+
+
+@pytest.mark.parametrize(
+    ("said", "index"),
+    [
+        (["7"], 7),
+        (["7", "9"], 9),
+        (["9", "7"], 0),
+        (["9", "7", "7"], 7),
+        (["0"], 1),
+        ([None], 1),
+        (["nonsense"], 1),
+        (["18446744073709551615"], 2**64 - 1),
+    ],
+)
+def test_an_index_that_goes_back_starts_anew_once_and_none_counts_as_one(said, index):
+    position = Position()
+    for text in said:
+        position.advance(text)
+
+    assert index == position.index
+
+
+def test_answers_without_end_are_taken_at_a_bounded_rate():
+    pace, now, asked = Pace(), 100.0, 0
+    while now < 110.0:
+        now += pace.delay(now) + 0.001
+        asked += 1
+
+    assert 30 < asked < 50
+
+
+def test_a_watch_that_was_quiet_is_not_held_up():
+    pace = Pace()
+
+    assert [0.0, 0.0, 0.0] == [pace.delay(50.0 + 0.01 * n) for n in range(3)]
+
+
+def _listing(*names: str, is_filtered: bool = False) -> listing.Listing:
+    content = json.dumps({name: [] for name in names}).encode()
+    return listing.read(Reply(content, "5", is_filtered, True))
+
+
+def test_a_listing_without_consul_itself_comes_of_a_token_that_sees_nothing():
+    assert {"consul", "web"} == _listing("consul", "web").names
+    assert _listing("web", is_filtered=True).is_filtered
+    for names in ((), ("web",)):
+        with pytest.raises(Denied, match='service_prefix "" read'):
+            _listing(*names)
+
+
+def test_what_is_no_answer_of_consuls_is_an_outage():
+    with pytest.raises(Unavailable, match="no answer of Consul's"):
+        listing.read(Reply(b"<html>", "5", False, True))
+
+
+@pytest.mark.parametrize(
+    ("gone", "known", "expected"), [(5, 6, False), (6, 30, False), (7, 30, True), (6, 6, True)]
+)
+def test_many_services_gone_at_once_are_suspicious(gone, known, expected):
+    names = [f"s{number}" for number in range(known)]
+
+    assert expected is listing.is_suspicious(names[:gone], names)
+
+
+def test_a_token_file_is_read_again_when_it_changes(tmp_path):
+    file = tmp_path / "token"
+    token = Token(file)
+    with pytest.raises(Unavailable, match="cannot be read: No such file"):
+        token.headers()
+    for text in ("first", "second"):
+        beside = tmp_path / "new"
+        beside.write_text(f"{text}\n")
+        beside.rename(file)
+        assert {"X-Consul-Token": text} == token.headers()
+    file.write_text("two words and more")
+    with pytest.raises(Unavailable, match="holds no token"):
+        token.headers()
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"address": "ftp://host"}, "expected an address"),
+        ({"address": "http://me:pw@host"}, "no user name"),
+        ({"address": "http://host/v1"}, "expected an address"),
+        ({"address": "host", "cert_file": "x"}, "go together"),
+        ({"address": "host", "connections": 3}, "at least 20"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(settings, problem):
+    with pytest.raises(ConfigError, match=problem):
+        ConsulConfig(**settings)
+
+
+def test_an_address_may_be_written_as_consuls_own_variable_has_it():
+    assert "http://127.0.0.1:8500" == ConsulConfig(address="127.0.0.1:8500").url
+    assert "https://consul" == ConsulConfig(address="https://consul/").url
