@@ -126,7 +126,7 @@ class Reader:
 
     def _recognized(self, data: bytes) -> Request | None:
         """A type, names to add and versions, as somebody has said them before in some order."""
-        if data[0] != _DELTA_TYPE or data[1] > 0x7F:
+        if not _begins_with_type(data):
             return None
         start, middle = _lists(data)
         found, versions = NO_NAMES, None
@@ -146,6 +146,9 @@ class Reader:
     def _learned(self, data: bytes) -> Request:
         """Decoded, and recognized when it is said again."""
         request = self._shared(data, _decode_delta)
+        if not _begins_with_type(data):
+            # What looks like a list may stand inside another field, and mean nothing.
+            return request
         if not (request.unsubscribe or request.nonce or request.node or request.error is not None):
             start, middle = _lists(data)
             self._names.keep(data[start:middle], request.subscribe)
@@ -169,8 +172,12 @@ class Reader:
         return found
 
 
+def _begins_with_type(data: bytes) -> bool:
+    return data[0] == _DELTA_TYPE and data[1] < 0x80
+
+
 def _lists(data: bytes) -> tuple[int, int]:
-    """Where the names of a DeltaDiscoveryRequest start, if it begins with its type, and where its
+    """Where the names of a DeltaDiscoveryRequest that begins with its type start, and where its
     versions do, if it has any: a tag, a length, and the tag of the key."""
     start = at = 2 + data[1]
     while (at := data.find(_DELTA_VERSION, at)) >= 0:
