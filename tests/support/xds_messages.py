@@ -138,4 +138,4 @@ def _content(kind: ResourceType | None, packed: Any) -> tuple[str, str]:
         return message.name, message.alt_stat_name
     if kind is LDS:
         return message.name, message.stat_prefix
-    return message.name, message.virtual_hosts[0].name
+    return message.name, message.virtual_hosts[0].name if message.virtual_hosts else ""
