@@ -71,6 +71,7 @@ async def test_clients_that_never_read_hinder_nobody_and_are_cut_off(variant, ca
                     said = await client.hear()
                     assert f"outbound|80||added-{number}.shop.mesh" in said.names
                     await client.answer(said)
+            await until(there(lambda: 2 == len(stuck(server))), "the others to have taken all")
             # Of all that came up meanwhile, nothing was put together for those that do not read.
             assert nonces == {c.name: c.stream.types[CDS].nonce for c in stuck(server)}
             await clock.advance(SEND_TIMEOUT + 10)

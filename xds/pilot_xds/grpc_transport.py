@@ -121,12 +121,15 @@ class GrpcTransport:
 
     def _cut_off(self, latest: float) -> None:
         """End the connections of those who have not taken a response since then."""
-        stuck = [s for s in self._streams if (s.writing_since or latest) < latest]
+        stuck = [
+            s for s in self._streams if s.end is None and (s.writing_since or latest) < latest
+        ]
         if not stuck:
             return
         for stream in stuck:
             self._fleet.metrics.write_timeouts.inc()
             log.warning("a proxy does not read", extra={"peer": stream.peer, "node": stream.name})
+            stream.close(End.GONE)
         # A call whose last message is still being sent cannot be ended: its socket can.
         sockets.cut_off(self._port, {stream.peer for stream in stuck})
 
