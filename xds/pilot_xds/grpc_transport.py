@@ -121,9 +121,7 @@ class GrpcTransport:
 
     def _cut_off(self, latest: float) -> None:
         """End the connections of those who have not taken a response since then."""
-        stuck = [
-            s for s in self._streams if s.end is None and (s.writing_since or latest) < latest
-        ]
+        stuck = [s for s in self._streams if s.end is None and (s.writing_since or latest) < latest]
         if not stuck:
             return
         for stream in stuck:
