@@ -7,12 +7,14 @@ import os
 import pty
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import yaml
 
+from components import envoy_binary
 from mesh import free_port
 from program import FAULT, Ran, Running, command, pilot, running, write_mesh
 
@@ -117,6 +119,66 @@ def test_a_name_that_is_unknown_exits_with_1_and_says_what_to_do(daemon, argumen
 
     assert (1, "") == (ran.code, ran.out)
     assert words in ran.err
+
+
+PROXY = "sidecar~127.0.0.1~web.shop~shop.svc.cluster.local"
+
+
+@pytest.fixture(scope="module")
+def envoy(daemon, tmp_path_factory) -> Iterator[str]:
+    """A real Envoy, run by the program itself; in sync."""
+    envoy_binary()
+    log = tmp_path_factory.mktemp("envoy") / "log"
+    with log.open("wb") as errors:
+        child = subprocess.Popen(
+            command(
+                *("proxy", "--workload", "web", "--namespace", "shop", "--xds", daemon.xds),
+                *("--admin", "127.0.0.1:0", "--http-listener", f"127.0.0.1:{free_port()}"),
+                "--base-id-auto",
+            ),
+            stdin=subprocess.DEVNULL,
+            stdout=errors,
+            stderr=errors,
+        )
+    deadline = time.monotonic() + 30
+    while ask(daemon, "ps", "web", "--no-headers").out.split()[1:5] != ["synced"] * 4:
+        assert time.monotonic() < deadline, log.read_text()
+        assert child.poll() is None, log.read_text()
+    yield "web"
+    child.terminate()
+    child.wait(30)
+
+
+@pytest.mark.envoy
+def test_a_proxy_is_found_by_its_id_and_by_its_workload(daemon, envoy):
+    by_id = json.loads(ask(daemon, "ps", PROXY, "-o", "json").out)
+
+    assert by_id == json.loads(ask(daemon, "ps", envoy, "-o", "json").out)
+    assert ("delta", "none", "shop") == (by_id["variant"], by_id["mode"], by_id["namespace"])
+    assert f"{PROXY}\n" == ask(daemon, "ps", "-o", "name").out
+    assert "did you mean web?" in ask(daemon, "ps", "wen").err
+
+
+@pytest.mark.envoy
+@pytest.mark.parametrize("kind", ["clusters", "listeners", "routes", "endpoints", "all"])
+def test_what_the_server_holds_for_a_proxy_is_the_same_in_every_format(daemon, envoy, kind):
+    said = {
+        format: ask(daemon, "pc", kind, envoy, "-o", format).out
+        for format in ("json", "yaml", "name", "table")
+    }
+
+    whole = json.loads(said["json"])
+    assert whole == yaml.safe_load(said["yaml"])
+    rows = [row for part in whole.values() for row in part] if kind == "all" else whole
+    names = [row.get("name") or row["cluster_name"] for row in rows]
+    assert names
+    assert names == said["name"].splitlines()
+    assert names == [line.split()[1] for line in said["table"].splitlines()[1:]]
+
+
+@pytest.mark.envoy
+def test_a_proxy_without_secrets_has_an_empty_list_of_them(daemon, envoy):
+    assert (0, "[]\n", "") == ask(daemon, "proxy-config", "secrets", envoy, "-o", "json")
 
 
 def test_watching_asks_again_and_again(daemon):
