@@ -77,7 +77,10 @@ def test_check_finds_a_state_dir_that_cannot_be_one(tmp_path):
 
     ran = pilot("check", "-c", str(path))
 
-    assert (2, f"{path}: state_dir: {tmp_path}/file is not a directory\n") == (ran.code, ran.out)
+    assert (2, f"{path}:2:12: state_dir: {tmp_path}/file is not a directory\n") == (
+        ran.code,
+        ran.out,
+    )
 
 
 @pytest.mark.parametrize("kinds", [["file"], ["http"], ["file", "http", "file"]])

@@ -27,7 +27,7 @@ def test_adapters_check_their_local_files(tmp_path):
     file = tmp_path / "p.yaml"
     text = "adapters: [{name: a, kind: tree, config: {url: bad, folders: [x, y/bad]}}]\n"
     assert [
-        f"{file}: adapter a: the URL is bad",
+        f"{file}:2:42: adapter a: the URL is bad",
         f"{tmp_path}/y/bad:3:1: is bad",
     ] == checked(file, text)
 
@@ -35,9 +35,9 @@ def test_adapters_check_their_local_files(tmp_path):
 def test_the_admin_token_has_to_be_there(tmp_path):
     file, token = tmp_path / "p.yaml", tmp_path / "token"
     text = "admin: {address: '0.0.0.0:0', token_file: token}\n"
-    missing = f"{file}: admin.token_file: {token}: No such file or directory"
+    missing = f"{file}:2:43: admin.token_file: {token}: No such file or directory"
     assert [missing] == checked(file, text)
     token.write_text("\n")
-    assert [f"{file}: admin.token_file: {token} is empty"] == checked(file, text)
+    assert [f"{file}:2:43: admin.token_file: {token} is empty"] == checked(file, text)
     token.write_text("secret\n")
     assert [] == checked(file, text)
