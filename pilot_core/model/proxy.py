@@ -124,6 +124,8 @@ def _ports(pairs: Mapping[str, str]) -> list[tuple[int, str]]:
 
 
 def _mode(text: str) -> Mode:
+    if not text:
+        return Mode.NONE
     try:
         return Mode(text.lower())
     except ValueError:

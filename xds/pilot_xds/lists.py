@@ -11,7 +11,6 @@ any order, so that nothing else can be taken for it.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -27,40 +26,44 @@ class Lists(Generic[T]):
 
     def __init__(self, tag: int, remember: int, *, is_map: bool = False) -> None:
         self._tag, self._is_map = bytes((tag,)), is_map
-        self._known: OrderedDict[frozenset[bytes], tuple[T, int]] = OrderedDict()
+        self._is_escaped = False
+        """Was the last list found one with lengths that are the tag's own number?"""
+        self._known: dict[frozenset[bytes], tuple[T, int]] = {}
         self._free = self._remember = remember
 
     def find(self, data: bytes) -> T | None:
         """What these bytes mean, if they are a list that is known."""
-        pieces = self._pieces(data)
-        found = self._known.get(pieces)
-        if found is None:
-            return None
-        self._known.move_to_end(pieces)
-        return found[0]
+        for is_escaped in (self._is_escaped, not self._is_escaped):
+            found = self._known.get(self._pieces(data, is_escaped=is_escaped))
+            if found is not None:
+                self._is_escaped = is_escaped
+                return found[0]
+        return None
 
     def keep(self, data: bytes, meaning: T) -> None:
         """These bytes mean this; it is forgotten when there is no room for it."""
-        pieces = self._pieces(data)
-        if not pieces or len(data) > self._remember or pieces in self._known:
+        if len(data) > self._remember:
             return
-        if not all(self._is_whole(piece) for piece in pieces):
+        forms = (self._pieces(data, is_escaped=is_escaped) for is_escaped in (False, True))
+        pieces = next((form for form in forms if form and all(map(self._is_whole, form))), None)
+        if pieces is None or pieces in self._known:
             return
         self._known[pieces] = (meaning, len(data))
         self._free -= len(data)
         while self._free < 0:
-            _, (_, size) = self._known.popitem(last=False)
+            # The oldest, not the least used: to move a key costs as much as to find it.
+            _, size = self._known.pop(next(iter(self._known)))
             self._free += size
 
-    def _pieces(self, data: bytes) -> frozenset[bytes]:
+    def _pieces(self, data: bytes, *, is_escaped: bool) -> frozenset[bytes]:
         """The bytes between the tags; none where they cannot be told apart."""
         tag = self._tag
         if not data.startswith(tag) or _LENGTH_OF_ENTRY in data or _LENGTH_OF_KEY in data:
             return frozenset()
-        data = data.replace(tag + tag, tag + _LENGTH_OF_ENTRY)
-        if self._is_map:
+        if is_escaped:
+            data = data.replace(tag + tag, tag + _LENGTH_OF_ENTRY)
             # The key of a map's entry is its field 1, which is a newline.
-            data = data.replace(b"\n" + tag, b"\n" + _LENGTH_OF_KEY)
+            data = data.replace(b"\n" + tag, b"\n" + _LENGTH_OF_KEY) if self._is_map else data
         return frozenset(data[1:].split(tag))
 
     def _is_whole(self, piece: bytes) -> bool:

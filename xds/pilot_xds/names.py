@@ -67,11 +67,24 @@ class Spelling(msgspec.Struct, frozen=True, gc=False):
 class Versions:
     """What a client that comes back says it has: versions by name."""
 
-    __slots__ = ("by_name", "memory")
+    __slots__ = ("_all", "_last", "by_name", "memory")
 
     def __init__(self, by_name: dict[str, str]) -> None:
         self.by_name = by_name
         self.memory: dict[object, object] = {}
+        self._all = frozenset(by_name)
+        self._last: tuple[frozenset[str], frozenset[str], frozenset[str]] | None = None
+
+    def known_but(self, others: set[str]) -> frozenset[str]:
+        """The names without these; the same object where none is taken away."""
+        return self._all - others if others else self._all
+
+    def without(self, names: frozenset[str], known: frozenset[str]) -> frozenset[str]:
+        """`names - known`, worked out once for all that ask with the same two objects."""
+        last = self._last
+        if last is None or last[0] is not names or last[1] is not known:
+            last = self._last = (names, known, names - known)
+        return last[2]
 
 
 NO_NAMES = Names()

@@ -342,13 +342,13 @@ class Stream:
         if sub.is_wildcard:
             sub.owes_all = sub.must_answer = False
             sub.leave(dict.fromkeys(step.removed))
-        sub.owed -= self._known(sub, said, step)
+        sub.owed = said.without(sub.owed, self._known(sub, said, step))
         return step if sub.is_wildcard else NO_STEP
 
     def _known(self, sub: Subscription, said: Versions, step: Step) -> frozenset[str]:
         """The names whose content the client has, and that need not be sent again."""
         if sub.type is not ResourceType.ENDPOINTS:
-            return frozenset(said.by_name.keys() - step.changed.keys() - set(step.removed))
+            return said.known_but({*step.changed, *step.removed})
         clusters = self.types.get(ResourceType.CLUSTER)
         if clusters is not None and clusters.told is not None and not clusters.has_resumed:
             # All of its clusters have just been sent.
@@ -356,7 +356,7 @@ class Stream:
         empty = {n for n in step.removed if said.by_name[n] == answers.empty_assignment(n).version}
         gone = set(step.removed) - empty
         fresh, self._fresh = self._fresh, _NO_NAMES
-        return frozenset(said.by_name.keys() - step.changed.keys() - gone - fresh)
+        return said.known_but(gone.union(fresh, step.changed))
 
     # Removals
 
