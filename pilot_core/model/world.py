@@ -143,6 +143,8 @@ def _addresses(shards: tuple[Shard, ...]) -> set[str]:
 
 def _replace(table: Table, changed: Mapping) -> Table:  # type: ignore[type-arg]
     # mypy: the one place where two tables of different value types share code.
+    if not changed:
+        return table
     return table.replace(
         {k: v for k, v in changed.items() if v}, [k for k, v in changed.items() if not v]
     )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 
 from pilot_core.registry.batch import Batch
 from pilot_core.testing import FakeClock
@@ -76,7 +77,7 @@ async def test_a_single_change_after_a_while_goes_at_once_again():
 async def test_a_burst_without_a_pause_is_taken_every_half_second_and_no_oftener():
     async with Taken().running() as taken:
         await taken.burst(every=0.005, seconds=3.0)
-        gaps = [b - a for a, b in zip(taken.times, taken.times[1:], strict=False)]
+        gaps = [b - a for a, b in itertools.pairwise(taken.times)]
         assert all(0.5 <= gap <= 0.52 for gap in gaps)
         assert 6 <= len(taken.times) <= 7
 

@@ -1,77 +1,53 @@
-"""Wheels of this repository, and a fresh environment to install them into."""
+"""Plugin distributions for tests: real ones, as an installer leaves them, on sys.path."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
+import contextlib
+import importlib
 import sys
-import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 
-import repository
-from repository import ROOT
+ADAPTER = """
+from pilot_core.adapter import Adapter
+
+class Registry(Adapter):
+    api = 1
+    async def run(self, sink): ...
+"""
 
 
-def copy_of(folder: Path, to: Path) -> Path:
-    """The folder's files that belong to the repository: building leaves things behind."""
-    for path in repository.files():
-        if path.is_relative_to(folder):
-            there = to / path.relative_to(folder)
-            there.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, there)
-    return to
-
-
-def build(folder: Path, dist: Path, *, sdist: bool = False) -> Path:
-    """The folder's wheel; with `sdist`, by way of a source distribution, as `make dist` does."""
-    kinds = () if sdist else ("--wheel",)
-    run(sys.executable, "-m", "build", "--no-isolation", *kinds, "--outdir", dist, folder)
-    return max(dist.glob("*.whl"), key=lambda path: path.stat().st_mtime_ns)
-
-
-def names(wheel: Path) -> set[str]:
-    """The files in a wheel."""
-    with zipfile.ZipFile(wheel) as archive:
-        return set(archive.namelist())
-
-
-class Environment:
-    """A virtual environment of its own."""
+class Site:
+    """A folder of installed distributions."""
 
     def __init__(self, folder: Path) -> None:
-        run(sys.executable, "-m", "venv", folder)
-        self._bin = folder / "bin"
+        self.folder = folder
+        self._modules: list[str] = []
 
-    def install(self, *what: str | Path, cwd: Path | None = None) -> None:
-        options = ("--disable-pip-version-check", "-q")
-        run(self._bin / "python", "-m", "pip", "install", *options, *what, cwd=cwd)
+    def install(self, name: str, source: str = ADAPTER, *, kind: str, of: str = "Registry") -> None:
+        """A distribution with one module, which offers `of` as the adapter `kind`."""
+        module = name.replace("-", "_")
+        self._modules.append(module)
+        (self.folder / f"{module}.py").write_text(source)
+        info = self.folder / f"{module}-1.2.dist-info"
+        info.mkdir(exist_ok=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
+        (info / "entry_points.txt").write_text(f"[pilot_core.adapters]\n{kind} = {module}:{of}\n")
+        importlib.invalidate_caches()
 
-    def run(self, program: str, *arguments: str | Path, cwd: Path | None = None) -> str:
-        """What the program says on standard output; fails with all it said if it fails."""
-        return run(self._bin / program, *arguments, cwd=cwd)
-
-
-def run(*command: str | Path, cwd: Path | None = None) -> str:
-    outside = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
-    environment = {key: value for key, value in os.environ.items() if key not in outside}
-    # Outside of the repository: nothing may be found only because one stands in it.
-    where = cwd or Path(command[0]).parent
-    said = subprocess.run(
-        [str(part) for part in command],
-        cwd=where,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    if said.returncode:
-        raise AssertionError(
-            f"{_shown(command)} failed:\n{said.stdout[-4000:]}{said.stderr[-4000:]}"
-        )
-    return said.stdout
+    def forget(self) -> None:
+        for module in self._modules:
+            sys.modules.pop(module, None)
 
 
-def _shown(command: Iterable[str | Path]) -> str:
-    return " ".join(str(part) for part in command).replace(f"{ROOT}/", "")
+@contextlib.contextmanager
+def site(folder: Path) -> Iterator[Site]:
+    """What is installed there is seen inside the block, beside everything else."""
+    made = Site(folder)
+    sys.path.append(str(folder))
+    try:
+        yield made
+    finally:
+        sys.path.remove(str(folder))
+        made.forget()
+        importlib.invalidate_caches()
