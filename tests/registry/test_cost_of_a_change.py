@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from registries import endpoints, service
-
 from pilot_core.model import World
 from pilot_core.registry import merging
 from pilot_core.registry.mirror import Mirror
+from registries import endpoints, service
 
 ORDER = {"dc1": 0}
 

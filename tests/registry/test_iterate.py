@@ -8,8 +8,8 @@ import threading
 from contextlib import aclosing
 
 import pytest
-from mesh import until
 
+from mesh import until
 from pilot_core import aio
 
 
@@ -30,11 +30,10 @@ async def test_an_error_inside_is_raised_here_after_the_items_before_it():
         yield 1
         raise OSError("cut off")
 
-    seen = []
+    consumed = aio.iterate(items)
+    assert 1 == await anext(consumed)
     with pytest.raises(OSError, match="cut off"):
-        async for n in aio.iterate(items):
-            seen.append(n)
-    assert [1] == seen
+        await anext(consumed)
 
 
 async def test_an_iterator_that_cannot_be_opened_is_an_error_here():
@@ -46,22 +45,22 @@ async def test_an_iterator_that_cannot_be_opened_is_an_error_here():
 
 
 async def test_a_consumer_that_is_slow_holds_up_the_iterator_and_not_the_memory():
-    made = 0
+    made = []
 
     def items():
-        nonlocal made
-        for made in itertools.count():
-            yield made
+        for n in itertools.count():
+            made.append(n)
+            yield n
 
     async with aclosing(aio.iterate(items)) as consumed:
         for _ in range(10):
             await anext(consumed)
 
         async def is_full():
-            return made >= 70
+            return len(made) >= 70
 
         await until(is_full, "the iterator to be ahead as far as it may")
-        assert made <= 10 + 64 + 2
+        assert len(made) <= 10 + 64 + 2
 
 
 async def test_who_stops_listening_closes_the_iterator():
