@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from consul_server import ConsulAgent
+from pilot_adapter_consul.adapter import Consul
 from pilot_adapter_consul.settings import ConsulConfig
-from pilot_core.testing import Platform, Services
+from pilot_core.adapter import Denied, Unavailable
+from pilot_core.testing import Platform, RecordingSink, Services
 from server_process import wait_for
 
 NODE = "node-1"
@@ -109,3 +112,19 @@ class ConsulPlatform(Platform):
 async def served(consul: ConsulAgent, name: str) -> Any:
     """Wait until Consul itself lists the service."""
     return await wait_for(lambda: consul.call("GET", f"/v1/health/service/{name}"), name)
+
+
+async def sessions(adapter: Consul, sink: RecordingSink) -> NoReturn:
+    """One session after the other, as the core runs them."""
+    while True:
+        try:
+            await adapter.run(sink)
+        except* (Unavailable, Denied):
+            sink.next_session()
+        await asyncio.sleep(0.1)
+
+
+def causes(error: BaseException) -> str:
+    """What the core says of the end of a session."""
+    inner = getattr(error, "exceptions", ())
+    return "; ".join(causes(e) for e in inner) if inner else f"{type(error).__name__}: {error}"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from consul_catalogue import clear, register
+from consul_catalogue import causes, clear, register
 from consul_server import ConsulAgent
 from pilot_adapter_consul.adapter import Consul
 from pilot_adapter_consul.settings import ConsulConfig
@@ -44,12 +44,6 @@ async def token(consul: ConsulAgent, name: str, rules: str) -> dict[str, Any]:
 
 def adapter(consul: ConsulAgent, file: Path | None) -> Consul:
     return Consul(ConsulConfig(address=consul.address, token_file=file), host())
-
-
-def causes(error: BaseException) -> str:
-    """What the core says of the end of a session."""
-    inner = getattr(error, "exceptions", ())
-    return "; ".join(causes(e) for e in inner) if inner else f"{type(error).__name__}: {error}"
 
 
 async def _lose_the_token(consul, accessor: str, reader: Consul, sink: RecordingSink) -> None:
