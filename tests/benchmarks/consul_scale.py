@@ -1,0 +1,191 @@
+"""What a large Consul costs to follow, beside polling it the way Istio 1.x did.
+
+    python tests/benchmarks/consul_scale.py [--services 2000] [--instances 10]
+
+One real server, one catalogue, one after the other: our adapter, then a reader that every 2 s lists
+all services twice and asks for each one's instances in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import resource
+import statistics
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+for folder in ("", "xds", "adapters/consul", "tests/support", "tests/servers"):
+    sys.path.insert(0, str(ROOT / folder))
+
+import aiohttp  # noqa: E402
+
+from consul_catalogue import register  # noqa: E402
+from consul_server import ConsulAgent  # noqa: E402
+from pilot_adapter_consul.adapter import Consul  # noqa: E402
+from pilot_adapter_consul.settings import ConsulConfig  # noqa: E402
+from pilot_core.testing import RecordingSink, host, session  # noqa: E402
+
+IDLE = 20.0
+POLL = 2.0
+CHANGES = 40
+_OPERATIONS = 64
+"""What one transaction of Consul's takes."""
+_NODES = 500
+
+
+async def fill(consul: ConsulAgent, services: int, instances: int) -> None:
+    """A catalogue of that many services, spread over 500 nodes."""
+    operations = [
+        {
+            "Node": {
+                "Verb": "set",
+                "Node": {"Node": f"n{n}", "Address": f"10.0.{n // 250}.{n % 250}"},
+            }
+        }
+        for n in range(_NODES)
+    ]
+    for number in range(services * instances):
+        name = f"svc-{number // instances:05}"
+        service = {
+            "ID": f"{name}-{number % instances}",
+            "Service": name,
+            "Address": f"10.{1 + number // 62500}.{number // 250 % 250}.{number % 250 + 1}",
+            "Port": 8080,
+        }
+        change = {"Verb": "set", "Node": f"n{number % _NODES}", "Service": service}
+        operations.append({"Service": change})
+    async with aiohttp.ClientSession() as client:
+        for start in range(0, len(operations), _OPERATIONS):
+            url = f"{consul.url}/v1/txn"
+            async with client.put(url, json=operations[start : start + _OPERATIONS]) as answer:
+                answer.raise_for_status()
+
+
+class Meter:
+    """CPU of this process and of Consul since it was made, and wall time, in seconds."""
+
+    def __init__(self, consul: ConsulAgent) -> None:
+        self._consul = consul
+        self._began = self._now()
+
+    def read(self) -> tuple[float, float, float]:
+        return tuple(n - b for n, b in zip(self._now(), self._began, strict=True))  # type: ignore[return-value]
+
+    def _now(self) -> tuple[float, float, float]:
+        return time.monotonic(), time.process_time(), self._consul.process.cpu()
+
+
+def _say(what: str, meter: Meter, more: str = "") -> None:
+    wall, ours, theirs = meter.read()
+    print(
+        f"{what:34} {wall:8.2f} s   reader {ours:7.2f} s CPU   Consul {theirs:7.2f} s CPU  {more}"
+    )
+
+
+async def _latencies(consul: ConsulAgent, sink: RecordingSink) -> list[float]:
+    """Seconds from the answer to a registration until the adapter has put the service anew."""
+    taken = []
+    for number in range(CHANGES):
+        name = f"svc-{number:05}"
+        sink.puts.clear()
+        await register(consul, name, f"10.200.0.{number + 1}", node="n1")
+        began = time.monotonic()
+        while f"service/{name}" not in sink.puts:
+            await asyncio.sleep(0.001)
+        taken.append(time.monotonic() - began)
+    return sorted(taken)
+
+
+def _shown(taken: list[float]) -> str:
+    worst = taken[int(len(taken) * 0.99)]
+    return (
+        f"change to diff: median {statistics.median(taken) * 1e3:.1f} ms, p99 {worst * 1e3:.1f} ms"
+    )
+
+
+async def ours(consul: ConsulAgent, services: int) -> None:
+    before = _resident()
+    meter = Meter(consul)
+    adapter = Consul(ConsulConfig(address=consul.address, connections=services + 50), host())
+    sink = RecordingSink()
+    async with session(adapter, sink):
+        while not sink.is_synced:
+            await asyncio.sleep(0.05)
+        _say("blocking queries: synced", meter, f"+{(_resident() - before) >> 20} MB")
+        await asyncio.sleep(10)  # until all the queries wait
+        sink.puts.clear()
+        meter = Meter(consul)
+        await asyncio.sleep(IDLE)
+        _say("blocking queries: idle", meter, f"{len(sink.puts)} puts")
+        meter = Meter(consul)
+        taken = await _latencies(consul, sink)
+        _say(f"blocking queries: {CHANGES} changes", meter, _shown(taken))
+
+
+async def polling(consul: ConsulAgent, services: int) -> None:
+    """As pilot/pkg/serviceregistry/consul of Istio 1.0 and 1.1 did."""
+    known: dict[str, set[str]] = {}
+    requests = 0
+
+    async def get(client: aiohttp.ClientSession, path: str) -> object:
+        nonlocal requests
+        requests += 1
+        async with client.get(consul.url + path) as answer:
+            return await answer.json()
+
+    async def poll() -> None:
+        async with aiohttp.ClientSession() as client:
+            while True:
+                await get(client, "/v1/catalog/services")
+                names = await get(client, "/v1/catalog/services")
+                assert isinstance(names, dict)
+                for name in names:
+                    found = await get(client, f"/v1/catalog/service/{name}")
+                    assert isinstance(found, list)
+                    known[name] = {i["ServiceAddress"] for i in found}
+                await asyncio.sleep(POLL)
+
+    meter = Meter(consul)
+    reading = asyncio.create_task(poll())
+    while len(known) < services:
+        await asyncio.sleep(0.05)
+    _say("polling every 2 s: first read", meter)
+    requests, meter = 0, Meter(consul)
+    await asyncio.sleep(IDLE)
+    _say("polling every 2 s: idle", meter, f"{requests / IDLE:.0f} requests/s")
+    meter = Meter(consul)
+    address = "10.201.0.1"
+    await register(consul, "svc-00001", address, node="n1")
+    began = time.monotonic()
+    while address not in known["svc-00001"]:
+        await asyncio.sleep(0.005)
+    _say("polling every 2 s: 1 change", meter, f"{(time.monotonic() - began) * 1e3:.0f} ms")
+    reading.cancel()
+
+
+def _resident() -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) * 1024
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure the adapter on a real Consul.")
+    parser.add_argument("--services", type=int, default=2000)
+    parser.add_argument("--instances", type=int, default=10)
+    options = parser.parse_args()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    async with ConsulAgent() as consul:
+        meter = Meter(consul)
+        await fill(consul, options.services, options.instances)
+        _say(f"{options.services} x {options.instances} registered", meter)
+        await ours(consul, options.services)
+        await polling(consul, options.services)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
