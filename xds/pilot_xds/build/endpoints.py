@@ -39,6 +39,8 @@ _WEIGHT_LIMIT = 2**32 - 1 - 2**20
 
 def _add_locality(made: Any, view: LocalityView, scale: int) -> None:
     place = view.locality
+    # gRPC libraries refuse endpoints whose place is not said, and take an empty one.
+    made.locality.SetInParent()
     if place.region:
         made.locality.region, made.locality.zone = place.region, place.zone
         made.locality.sub_zone = place.subzone
