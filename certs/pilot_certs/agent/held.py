@@ -43,17 +43,12 @@ class Svid(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def svid(name: SpiffeId, shown: tuple[str, ...], key: ec.EllipticCurvePrivateKey) -> Svid:
-    """What an authority has answered, looked at before it is used.
-
-    Raises Untrusted, InvalidRequest.
-    """
+    """What an authority has answered, looked at before it is used. Raises Untrusted."""
     if not shown:
         raise Untrusted("an answer without a certificate")
     leaf = chain.load(shown[0])
     if chain.name_of(leaf) != name:
         raise Untrusted(f"a certificate for {chain.name_of(leaf)}, where {name} was asked for")
-    if public_key.spki(public_key.allowed(leaf.public_key())) != public_key.spki(key.public_key()):
-        raise Untrusted("a certificate for another key")
     return Svid(
         name=name,
         chain=shown,
@@ -92,7 +87,14 @@ class Held:
             self._tell()
 
     def take(self, new: Svid) -> None:
-        """This certificate from now on, if the roots vouch for it. Raises Untrusted."""
+        """This certificate from now on, if it is for its key and the roots vouch for it.
+
+        Raises Untrusted, InvalidRequest. A proxy would refuse a key that does not belong to the
+        certificate, and the agent would believe that it had renewed it.
+        """
+        shown = public_key.allowed(chain.load(new.chain[0]).public_key())
+        if public_key.spki(shown) != public_key.spki(new.key.public_key()):
+            raise Untrusted("a certificate for another key")
         chain.check(new.chain, self.roots, (new.not_before + new.not_after) / 2)
         self._svids[new.name] = new
         self._tell()
