@@ -116,7 +116,7 @@ async def ours(consul: ConsulAgent, services: int) -> None:
         while not sink.is_synced:
             await asyncio.sleep(0.05)
         _say("blocking queries: synced", meter, f"+{(_resident() - before) >> 20} MB")
-        await asyncio.sleep(10)  # until all the queries wait
+        await asyncio.sleep(5 + services / 400)  # until all the queries wait
         sink.puts.clear()
         meter = Meter(consul)
         await asyncio.sleep(IDLE)

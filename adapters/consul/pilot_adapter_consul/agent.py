@@ -18,10 +18,10 @@ import msgspec
 from pilot_adapter_consul.settings import ConsulConfig
 from pilot_core.adapter import Denied, Unavailable
 
-WAIT = 60
-"""Seconds that the agent holds a blocking query; it adds up to a sixteenth."""
-_QUICK = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=30)
-_PATIENT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=WAIT * 17 / 16 + 10)
+SHORT, LONG = 30, 300
+"""Seconds that the agent holds a blocking query; it adds up to a sixteenth. The few that are held
+shortly tell that the agent is there at all; the many are held long, and cost next to nothing."""
+_CONNECT, _ANSWER, _MARGIN = 10, 30, 10
 _TEXT = 300
 
 
@@ -60,15 +60,22 @@ class Agent:
             await self._client.close()
 
     async def read(
-        self, path: str, *, datacenter: str = "", index: int = 0, is_decisive: bool = False
+        self,
+        path: str,
+        *,
+        datacenter: str = "",
+        index: int = 0,
+        wait: int = SHORT,
+        is_decisive: bool = False,
     ) -> Reply:
-        """One read; it blocks where there is an index. Any server may answer, unless it decides
-        whether something is gone: then the leader has to. Raises Unavailable and Denied."""
+        """One read; it blocks for up to `wait` seconds where there is an index. Any server may
+        answer, unless it decides whether something is gone: then the leader has to. Raises
+        Unavailable and Denied."""
         query: dict[str, str] = {} if is_decisive else {"stale": ""}
         if datacenter:
             query["dc"] = datacenter
         if index:
-            query |= {"index": str(index), "wait": f"{WAIT}s"}
+            query |= {"index": str(index), "wait": f"{wait}s"}
         assert self._client is not None
         url = self._config.url
         try:
@@ -76,7 +83,7 @@ class Agent:
                 url + path,
                 params=query,
                 headers=self._token.headers(),
-                timeout=_PATIENT if index else _QUICK,
+                timeout=_patience(wait if index else 0),
                 allow_redirects=False,
             ) as answer:
                 body = await answer.read()
@@ -105,6 +112,11 @@ class Agent:
         if answer.status in (401, 403):
             raise Denied(f"{said}; {self._token.cure()}")
         raise Unavailable(said)
+
+
+def _patience(wait: int) -> aiohttp.ClientTimeout:
+    read = wait * 17 / 16 + _MARGIN if wait else _ANSWER
+    return aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=read)
 
 
 class Token:

@@ -15,13 +15,16 @@ from urllib.parse import quote
 import msgspec
 
 from pilot_adapter_consul import entries, mapping
-from pilot_adapter_consul.agent import Agent, Reply
+from pilot_adapter_consul.agent import LONG, SHORT, Agent, Reply
 from pilot_adapter_consul.position import Pace, Position
 from pilot_core.adapter import Host, Sink, Unavailable
 
 _READERS = 8
 _DOORBELLS = 3
 """Connections beside those of the watches: the listing, and two states of checks."""
+_AT_ONCE, _STARTS = 200, 500
+"""Watches that begin at once, and how many a second of the rest do: an agent that is to accept ten
+thousand connections in one moment lets most of them wait until they time out."""
 _SWEEP_EVERY = 10.0
 _STATES = ("critical", "warning")
 
@@ -64,11 +67,14 @@ class Watches:
     def keep(self, names: Collection[str], group: asyncio.TaskGroup) -> None:
         """Follow these from now on, besides those that are followed already."""
         self._gone -= set(names)
+        starting = 0
         for name in sorted(names):
             if name in self._tasks or name in self._swept:
                 continue
             if len(self._tasks) < self._most:
-                self._tasks[name] = group.create_task(self._watch(name))
+                delay = (starting - _AT_ONCE) / _STARTS
+                self._tasks[name] = group.create_task(self._watch(name, delay))
+                starting += 1
             else:
                 self._swept[name] = None
         if self._swept and len(self._tasks) == self._most:
@@ -109,20 +115,31 @@ class Watches:
             for state in _STATES:
                 group.create_task(self._hear(state))
 
-    async def follow(self, path: str, position: Position, taken: Callable[[Reply], None]) -> None:
+    async def follow(
+        self,
+        path: str,
+        position: Position,
+        taken: Callable[[Reply], None],
+        *,
+        wait: int = SHORT,
+    ) -> None:
         """Hand over every answer to a blocking query, for ever."""
         pace = Pace()
         while True:
             pause = pace.delay(self._host.clock.monotonic())
             if pause:
                 await self._host.clock.sleep(pause)
-            reply = await self._agent.read(path, datacenter=self._datacenter, index=position.index)
+            reply = await self._agent.read(
+                path, datacenter=self._datacenter, index=position.index, wait=wait
+            )
             taken(reply)
             position.advance(reply.index)
 
-    async def _watch(self, name: str) -> None:
+    async def _watch(self, name: str, delay: float) -> None:
+        if delay > 0:
+            await self._host.clock.sleep(delay)
         position = self._positions.setdefault(name, Position())
-        await self.follow(_path(name), position, lambda reply: self._take(name, reply))
+        await self.follow(_path(name), position, lambda reply: self._take(name, reply), wait=LONG)
 
     async def _each(self, names: Collection[str]) -> None:
         async with asyncio.TaskGroup() as group:
