@@ -86,6 +86,7 @@ class _Surveyor:
         self.folders: set[Folder] = set()
         self.troubles: dict[str, str] = {}
         self.missing: set[str] = set()
+        self._real: dict[str, str] = {}
 
     def path(self, path: str) -> None:
         if glob.has_magic(path):
@@ -139,10 +140,21 @@ class _Surveyor:
         if not stat.S_ISREG(status.st_mode):
             self.troubles[path] = "is no file"
             return
-        real = os.path.realpath(path)
-        if real != path:
-            self._watch(os.path.dirname(real))
+        real = self._real_folder(path)
+        if real != os.path.dirname(path):
+            self._watch(real)
         self.files[path] = Stamp.of(status)
+
+    def _real_folder(self, path: str) -> str:
+        """Where the file really lies. Links of folders are resolved once for all files in them:
+        resolving each file is most of what looking at thousands costs."""
+        if os.path.islink(path):
+            return os.path.dirname(os.path.realpath(path))
+        folder = os.path.dirname(path)
+        real = self._real.get(folder)
+        if real is None:
+            real = self._real[folder] = os.path.realpath(folder)
+        return real
 
     def _status(self, path: str) -> os.stat_result | None:
         try:
