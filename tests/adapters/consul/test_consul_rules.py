@@ -7,10 +7,12 @@ import json
 import pytest
 
 from pilot_adapter_consul import listing
+from pilot_adapter_consul.adapter import Consul
 from pilot_adapter_consul.agent import Reply, Token
 from pilot_adapter_consul.position import Pace, Position
 from pilot_adapter_consul.settings import ConsulConfig
 from pilot_core.adapter import ConfigError, Denied, Unavailable
+from pilot_core.config import init
 
 
 @pytest.mark.parametrize(
@@ -109,3 +111,11 @@ def test_settings_that_cannot_work_are_refused(settings, problem):
 def test_an_address_may_be_written_as_consuls_own_variable_has_it():
     assert "http://127.0.0.1:8500" == ConsulConfig(address="127.0.0.1:8500").url
     assert "https://consul" == ConsulConfig(address="https://consul/").url
+
+
+def test_a_first_configuration_takes_consuls_own_variable_and_names_the_policy_it_needs():
+    text = init.sample(["consul"], adapter_types=lambda kind: Consul)
+
+    assert 'address: "${CONSUL_HTTP_ADDR:-http://127.0.0.1:8500}"' in text
+    for rule in ('service_prefix "" { policy = "read" }', 'node_prefix "" { policy = "read" }'):
+        assert rule in text
