@@ -1,0 +1,1 @@
+"""The adapter for Kubernetes: services, endpoint slices, pods and nodes, live, as records."""

@@ -1,0 +1,144 @@
+"""Requests to one API server, and what its refusals mean.
+
+Rule 1: no retry here, save one: after a 401 the credentials are read anew, for tokens rotate.
+Rule 2: whatever is no answer raises `Refused` with the status; what is no conversation at all
+raises Unavailable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import aiohttp
+import msgspec
+
+from pilot_adapter_kubernetes import wire
+from pilot_adapter_kubernetes.credentials import Access
+from pilot_core.adapter import Unavailable
+from pilot_core.clock import Clock
+
+_CONNECT = 10.0
+_ANSWER = 30.0
+"""Seconds until a server has begun to answer."""
+_OLD = 600.0
+"""Seconds after which credentials are read again before the next request."""
+_READ_AT_ONCE = 2**18
+_MESSAGE = 300
+
+
+class Refused(Exception):
+    """The API server answered, but not with what was asked for."""
+
+    def __init__(self, status: int, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status, self.retry_after = status, retry_after
+
+
+class Api:
+    """An API server. `async with api:` holds its connections."""
+
+    def __init__(
+        self, load: Callable[[], Awaitable[Access]], clock: Clock, *, idle: float = 180.0
+    ) -> None:
+        self._load, self._clock, self._idle = load, clock, idle
+        self._access: Access | None = None
+        self._read_at = 0.0
+        self._session: aiohttp.ClientSession | None = None
+        self._reading = asyncio.Lock()
+
+    async def __aenter__(self) -> Api:
+        self._session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=min(_CONNECT, self._idle), sock_read=self._idle
+            ),
+            connector=aiohttp.TCPConnector(limit=0),
+            read_bufsize=_READ_AT_ONCE,
+            trust_env=False,
+        )
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    @asynccontextmanager
+    async def get(
+        self, path: str, params: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer to a GET, to be read. Raises Refused, Unavailable."""
+        answer = await self._send("GET", path, params, None)
+        if answer.status == 401:
+            answer.release()
+            await self._renew(self._access)
+            answer = await self._send("GET", path, params, None)
+        async with answer:
+            if answer.status != 200:
+                raise await _refused(answer)
+            try:
+                yield answer
+            except BaseException:
+                _abort(answer)
+                raise
+
+    async def _send(
+        self, method: str, path: str, params: Mapping[str, str], body: bytes | None
+    ) -> aiohttp.ClientResponse:
+        access = await self._current()
+        assert self._session is not None, "used outside its context"
+        headers = {"Accept": "application/json"}
+        if access.authorization:
+            headers["Authorization"] = access.authorization
+        try:
+            async with asyncio.timeout(min(_ANSWER, self._idle)):
+                return await self._session.request(
+                    method,
+                    access.url + path,
+                    params=params,
+                    data=body,
+                    headers=headers,
+                    ssl=access.tls,
+                    server_hostname=access.server_name,
+                    allow_redirects=False,
+                )
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            why = str(error) or "no answer in time"
+            raise Unavailable(f"{access.url} cannot be reached: {why}") from error
+
+    async def _current(self) -> Access:
+        access = self._access
+        if access is None or self._clock.monotonic() - self._read_at > _OLD:
+            access = await self._renew(access)
+        return access
+
+    async def _renew(self, known: Access | None) -> Access:
+        """Read the credentials, unless another request has done so meanwhile."""
+        async with self._reading:
+            if self._access is None or self._access is known:
+                self._access = await self._load()
+                self._read_at = self._clock.monotonic()
+            return self._access
+
+
+def _abort(answer: aiohttp.ClientResponse) -> None:
+    """Drop a connection in the midst of an answer. To close it would wait for the server's part of
+    the TLS shutdown, and leave the socket behind where the event loop ends before."""
+    connection = answer.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
+
+
+async def _refused(answer: aiohttp.ClientResponse) -> Refused:
+    body = await answer.read()
+    return refusal(answer.status, body, answer.headers.get("Retry-After", ""))
+
+
+def refusal(status: int, body: bytes, retry_after: str = "") -> Refused:
+    """What a server says with a status that is not 200."""
+    try:
+        said = msgspec.json.decode(body, type=wire.Status).message or ""
+    except msgspec.MsgspecError:
+        said = body.decode(errors="replace")
+    wait = float(retry_after) if retry_after.isdecimal() and len(retry_after) < 6 else None
+    return Refused(status, f"{status} {' '.join(said.split())[:_MESSAGE]}".strip(), wait)

@@ -1,0 +1,154 @@
+"""What an API server sends, reduced to the fields that are read: types for msgspec.
+
+Everything that the API may leave out or send as `null` has a default; what is not named here is
+skipped by the decoder and costs no memory.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class _Wire(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """Base: camelCase on the wire."""
+
+
+class Owner(_Wire, frozen=True):
+    kind: str = ""
+    name: str = ""
+    controller: bool | None = None
+
+
+class Meta(_Wire, frozen=True):
+    """ObjectMeta."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    creation_timestamp: str | None = None
+    deletion_timestamp: str | None = None
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    owner_references: list[Owner] | None = None
+
+
+class Named(_Wire, frozen=True):
+    """Any object, for its name alone."""
+
+    metadata: Meta = Meta()
+
+
+class ServicePort(_Wire, frozen=True):
+    port: int
+    name: str | None = None
+    protocol: str | None = None
+    app_protocol: str | None = None
+
+
+class ServiceSpec(_Wire, frozen=True):
+    type: str | None = None
+    cluster_ip: str | None = msgspec.field(default=None, name="clusterIP")
+    cluster_ips: list[str] | None = msgspec.field(default=None, name="clusterIPs")
+    ip_families: list[str] | None = None
+    external_name: str | None = None
+    selector: dict[str, str] | None = None
+    ports: list[ServicePort] | None = None
+    internal_traffic_policy: str | None = None
+
+
+class Service(_Wire, frozen=True):
+    metadata: Meta
+    spec: ServiceSpec = ServiceSpec()
+
+
+class Conditions(_Wire, frozen=True):
+    ready: bool | None = None
+    serving: bool | None = None
+    terminating: bool | None = None
+
+
+class Reference(_Wire, frozen=True):
+    kind: str = ""
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+
+
+class SliceEndpoint(_Wire, frozen=True):
+    addresses: list[str] | None = None
+    conditions: Conditions | None = None
+    target_ref: Reference | None = None
+    node_name: str | None = None
+
+
+class SlicePort(_Wire, frozen=True):
+    name: str | None = None
+    port: int | None = None
+    protocol: str | None = None
+
+
+class EndpointSlice(_Wire, frozen=True):
+    metadata: Meta
+    address_type: str = "IPv4"
+    endpoints: list[SliceEndpoint] | None = None
+    ports: list[SlicePort] | None = None
+
+
+class PodSpec(_Wire, frozen=True):
+    service_account_name: str | None = None
+    node_name: str | None = None
+    host_network: bool | None = None
+
+
+class PodAddress(_Wire, frozen=True):
+    ip: str = ""
+
+
+class Condition(_Wire, frozen=True):
+    type: str = ""
+    status: str = ""
+
+
+class PodStatus(_Wire, frozen=True):
+    phase: str | None = None
+    pod_ip: str | None = msgspec.field(default=None, name="podIP")
+    pod_ips: list[PodAddress] | None = msgspec.field(default=None, name="podIPs")
+    conditions: list[Condition] | None = None
+
+
+class Pod(_Wire, frozen=True):
+    metadata: Meta
+    spec: PodSpec = PodSpec()
+    status: PodStatus = PodStatus()
+
+
+class Node(_Wire, frozen=True):
+    metadata: Meta
+
+
+class ListMeta(_Wire, frozen=True):
+    resource_version: str = ""
+    continue_: str | None = msgspec.field(default=None, name="continue")
+
+
+class Page(_Wire, frozen=True):
+    """A list, with its items left as they are: one that is malformed must not spoil the rest."""
+
+    metadata: ListMeta = ListMeta()
+    items: list[msgspec.Raw] | None = None
+
+
+class Event(_Wire, frozen=True):
+    """One line of a watch."""
+
+    type: str
+    object: msgspec.Raw
+
+
+class Status(_Wire, frozen=True):
+    """An API server's refusal."""
+
+    code: int | None = None
+    reason: str | None = None
+    message: str | None = None
