@@ -24,6 +24,8 @@ _ANSWER = 30.0
 """Seconds until a server has begun to answer."""
 _OLD = 600.0
 """Seconds after which credentials are read again before the next request."""
+_GOODBYE = 0.1
+"""Seconds for connections to be closed on both sides."""
 _READ_AT_ONCE = 2**18
 _MESSAGE = 300
 
@@ -60,8 +62,13 @@ class Api:
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        if self._session is not None:
-            await self._session.close()
+        if self._session is None:
+            return
+        await self._session.close()
+        if self._access is not None and self._access.tls is not True:
+            # Closing TLS takes a word from the server, which aiohttp does not wait for:
+            # https://docs.aiohttp.org/en/stable/client_advanced.html#graceful-shutdown
+            await asyncio.sleep(_GOODBYE)
 
     @asynccontextmanager
     async def get(

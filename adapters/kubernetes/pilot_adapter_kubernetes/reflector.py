@@ -170,11 +170,7 @@ class Reflector(Generic[F]):
         try:
             async for chunk in answer.content.iter_any():
                 heard = True
-                for line in lines.feed(chunk):
-                    end = self._line(line, initial)
-                    if end and initial is not None:
-                        await self._replace(initial, end)
-                        initial = None
+                initial = await self._lines(lines.feed(chunk), initial)
                 await asyncio.sleep(0)
         except TimeoutError:
             # Silence for longer than bookmarks take. Once may be a stream that died on its way; a
@@ -185,6 +181,15 @@ class Reflector(Generic[F]):
             raise Unavailable(f"watch of {self._path} broke: {error}") from error
         if initial is not None:
             raise Unavailable(f"watch of {self._path} ended before all objects had come")
+
+    async def _lines(self, lines: list[bytes], initial: dict[str, F] | None) -> dict[str, F] | None:
+        """Take them; returns what of the initial events is still being gathered."""
+        for line in lines:
+            end = self._line(line, initial)
+            if end and initial is not None:
+                await self._replace(initial, end)
+                initial = None
+        return initial
 
     def _line(self, line: bytes, initial: dict[str, F] | None) -> str:
         """Take one event; returns the version where the initial events end with it."""

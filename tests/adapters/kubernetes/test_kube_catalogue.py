@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 
 import pytest
-
 from joined import Joined
 from objects import endpoint, endpoint_slice, node, pod, service
+
 from pilot_core.model import Health, Locality
 
 MANAGED = {

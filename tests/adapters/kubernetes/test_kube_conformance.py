@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 import kube_platforms
+import pytest
 from kube_platforms import FakePlatform, RealPlatform
-from kube_server import KubeApi
 from pilot_adapter_kubernetes.adapter import Kubernetes
+
+from kube_server import KubeApi
 from pilot_core.testing import AdapterConformance, Platform
 
 

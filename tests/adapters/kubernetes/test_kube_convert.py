@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 
 import pytest
-
 from joined import Joined
 from objects import endpoint, endpoint_slice, pod, service
 from pilot_adapter_kubernetes import convert, wire
+
 from pilot_core.model import Health, Port, Protocol, Resolution, Service
 
 READY, DRAINING, NOT = Health.HEALTHY, Health.DRAINING, Health.UNHEALTHY

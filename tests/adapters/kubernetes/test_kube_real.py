@@ -7,13 +7,13 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 import kube_platforms
+import pytest
 from kube_platforms import apply, kubeconfig
-from kube_server import KubeApi
 from objects import Json, node, pod, service
 from pilot_adapter_kubernetes.adapter import Kubernetes, KubernetesConfig
+
+from kube_server import KubeApi
 from pilot_core.adapter import Unavailable
 from pilot_core.document import Duration
 from pilot_core.testing import RecordingSink, host, session

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from fake_kube_api import FakeKubeApi
 from kube_platforms import kubeconfig
 from objects import endpoint, endpoint_slice, node, pod, service
 from pilot_adapter_kubernetes.adapter import Kubernetes, KubernetesConfig
+
 from pilot_core.adapter import Denied, Unavailable
 from pilot_core.document import Duration
 from pilot_core.testing import FakeClock, RecordingSink, host, session

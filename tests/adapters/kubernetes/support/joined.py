@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import msgspec
-
 from pilot_adapter_kubernetes import resource
 from pilot_adapter_kubernetes.catalogue import Catalogue
+
 from pilot_core.model import Endpoint, Endpoints, Service
 
 _KINDS = {

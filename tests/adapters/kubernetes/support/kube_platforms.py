@@ -7,11 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import server_process
 from fake_kube_api import FakeKubeApi
-from kube_server import KubeApi
 from objects import SLICE_GROUP, Json, endpoint, endpoint_slice, service
 from pilot_adapter_kubernetes.adapter import KubernetesConfig
+
+import server_process
+from kube_server import KubeApi
 from pilot_core.document import Duration
 from pilot_core.testing import Platform, Services
 
