@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from kube_server import KubeApi
 from pilot_core.document import Duration
 from pilot_core.testing import Platform, Services
 
+# The adapter imports it when it runs; from a cold disk that takes longer than tests have patience.
+importlib.import_module("kubernetes.client")
 IDLE = Duration(20)
 
 
