@@ -86,8 +86,8 @@ class Fleet:
         for number in range(3):
             hostname = f"added{number}.bench.mesh"
             added.append(service(hostname, [f"10.252.1.{number + 1}"]))
-            # Its cluster, its endpoints and the routes to it name it.
-            cost, _, size = await self.change(hostname, added, times=3)
+            # Its cluster, its endpoints twice (behind it, and when asked for), the routes to it.
+            cost, _, size = await self.change(hostname, added, times=4 if self.is_delta else 3)
             costs.append(cost)
             sizes.append(size)
         self.shared.sent.service = (hostname, dict(self.shared.sent.latest))
