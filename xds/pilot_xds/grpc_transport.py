@@ -45,6 +45,10 @@ OPTIONS: list[tuple[str, Any]] = [
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.http2.max_ping_strikes", 0),
+    # Probing for bandwidth pings the client with nearly every message, which is a third of what a
+    # push costs. What clients send is small: a window that holds their largest usual request does.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 256 << 10),
     ("grpc.so_reuseport", 0),
 ]
 _CODES = {
