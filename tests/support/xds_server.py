@@ -39,11 +39,12 @@ class Server:
         self.clock = clock or SystemClock()
         self.problems = Problems(self.clock)
         self.metrics = CollectorRegistry()
+        self._written: set[str] = set()
         self.fleet = Fleet(
             clock=self.clock,
             problems=self.problems,
             metrics=XdsMetrics(self.metrics),
-            origin_of=lambda hostname: f"shop.yaml:{len(hostname)}:1",
+            origin_of=self._origin_of,
         )
         self.health = HealthService()
         self.transport = GrpcTransport(
@@ -51,6 +52,9 @@ class Server:
             listen,
             services=(self.health.register, register_reflection, client_status(self.fleet)),
         )
+
+    def _origin_of(self, hostname: str) -> str:
+        return f"shop.yaml:{len(hostname)}:1" if hostname in self._written else ""
 
     @property
     def address(self) -> str:
@@ -70,6 +74,7 @@ class Server:
         endpoints: dict[str, tuple[Endpoint, ...]],
     ) -> None:
         old = self.fleet.world
+        self._written |= services.keys()
         new, changed = old.apply(
             {n: MeshService(s, ("file",)) if s else None for n, s in services.items()},
             {n: (Shard("file", "f", e),) if e else () for n, e in endpoints.items()},

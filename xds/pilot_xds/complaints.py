@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import TypeAlias
 
-from pilot_core.model import Problem, Severity, World
+from pilot_core.model import Problem, Severity
 from pilot_core.telemetry.problems import Problems
 from pilot_xds.types import ResourceType
 
@@ -17,14 +17,15 @@ NACK = "nack"
 NOT_BUILT = "resource-not-built"
 _WORD = re.compile(r"[\w.-]+")
 OriginOf: TypeAlias = Callable[[str], str]
-"""Where a hostname was written down: `file:line:column`, `registry/source`, or empty."""
+"""Where a hostname was written down: `file:line:column`, `registry/source`, or empty where nobody
+has."""
 
 
 class Complaints:
     def __init__(self, problems: Problems, origin_of: OriginOf) -> None:
         self._problems, self._origin_of = problems, origin_of
 
-    def refused(self, proxy_id: str, kind: ResourceType, words: str, world: World) -> None:
+    def refused(self, proxy_id: str, kind: ResourceType, words: str) -> None:
         """A proxy did not take a response; `words` are its own."""
         log.warning(
             "refused by a proxy", extra={"proxy": proxy_id, "type": kind.short, "error": words}
@@ -36,14 +37,14 @@ class Complaints:
                 source=kind.short,
                 object=proxy_id,
                 message=words,
-                origin=self._origin(words, world),
+                origin=self._origin(words),
             )
         )
 
     def accepted(self, proxy_id: str, kind: ResourceType) -> None:
         self._problems.clear(NACK, source=kind.short, object=proxy_id)
 
-    def not_built(self, name: str, words: str, world: World) -> None:
+    def not_built(self, name: str, words: str) -> None:
         """A resource cannot be built, the last good one stays; without words: it can again."""
         if not words:
             self._problems.clear(NOT_BUILT, object=name)
@@ -51,13 +52,10 @@ class Complaints:
         log.error("a resource cannot be built", extra={"resource": name, "error": words})
         message = f"cannot be built, what was served before stays: {words}"
         self._problems.raise_(
-            Problem(code=NOT_BUILT, object=name, message=message, origin=self._origin(name, world))
+            Problem(code=NOT_BUILT, object=name, message=message, origin=self._origin(name))
         )
 
-    def _origin(self, text: str, world: World) -> str:
-        """Of the first hostname of the world that the text mentions."""
-        for word in _WORD.findall(text):
-            hostname = word.strip(".-").lower()
-            if hostname in world.services:
-                return self._origin_of(hostname)
-        return ""
+    def _origin(self, text: str) -> str:
+        """Of the first hostname that the text mentions and that somebody wrote down."""
+        hostnames = (word.strip(".-").lower() for word in _WORD.findall(text))
+        return next(filter(None, map(self._origin_of, hostnames)), "")

@@ -48,7 +48,7 @@ class Fleet:
         self.metrics = metrics
         self.connections: set[Connection] = set()
         self._complaints = Complaints(problems, origin_of)
-        self.layers = Layers(self._not_built)
+        self.layers = Layers(self._complaints.not_built)
         self._cohorts: dict[ProxyPlan, Cohort] = {}
         self._by_layer: dict[LayerKey, set[Cohort]] = {}
         self._is_open = False
@@ -142,7 +142,7 @@ class Fleet:
         connection.changed_at = None
         connection.refused |= {kind}
         self.metrics.rejects[kind].inc()
-        self._complaints.refused(connection.name, kind, words, self.world)
+        self._complaints.refused(connection.name, kind, words)
 
     def _settled(self, connection: Connection, kind: ResourceType) -> None:
         """It has taken what came after the refusal, or has gone."""
@@ -150,9 +150,6 @@ class Fleet:
         same = (c for c in self.connections if c.name == connection.name)
         if not any(kind in c.refused for c in same):
             self._complaints.accepted(connection.name, kind)
-
-    def _not_built(self, name: str, words: str) -> None:
-        self._complaints.not_built(name, words, self.world)
 
     def sent(self, response: Response) -> None:
         if response.type is not None:
