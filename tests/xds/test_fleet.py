@@ -219,8 +219,10 @@ def test_what_cannot_be_built_is_a_problem_that_leaves_the_rest_alone(server):
     odd = endpoint("10.0.0.1", locality=Locality("no text: \ud800"))
     server._apply({"odd.shop.mesh": service("odd.shop.mesh")}, {"odd.shop.mesh": (odd,)})
     (problem,) = server.problems
-    assert ("resource-not-built", "outbound|80||odd.shop.mesh", "shop.yaml:13:1") == (
+    # Its cluster has the same name, and can be built.
+    assert ("resource-not-built", "EDS", "outbound|80||odd.shop.mesh", "shop.yaml:13:1") == (
         problem.code,
+        problem.source,
         problem.object,
         problem.origin,
     )

@@ -267,3 +267,25 @@ def test_a_type_that_was_not_asked_for_has_no_status(variant):
     talk = Talk(variant)
     talk.ask(RDS, "a")
     assert "sent" == state(talk, RDS).state
+
+
+def test_what_was_refused_and_is_leaving_is_not_sent_again_while_it_leaves():
+    """In state of the world what is leaving stays in the response for a while."""
+    talk = Talk(SOTW, {CDS: {"a": "1", "b": "1"}})
+    talk.answer(talk.ask(CDS)[0])
+    talk.give({CDS: {"a": "bad", "b": "1"}})
+    talk.answer(talk.hear(), error="a is bad")
+    talk.give({CDS: {"b": "2"}})
+    said = talk.hear()
+    assert {("a", "1"), ("b", "2")} == set(said.contents)
+    talk.answer(said)
+    assert [("b",)] == [last.names for last in talk.hear_all()]
+
+
+def test_a_refusal_of_what_is_leaving_is_not_blamed_on_what_is_new():
+    talk = Talk(SOTW, {CDS: {"old": "1"}})
+    talk.answer(talk.ask(CDS)[0])
+    talk.give({CDS: {"new": "1"}})
+    talk.answer(talk.hear(), error="no")
+    talk.settle()
+    assert ("synced", "") == (state(talk, CDS).state, state(talk, CDS).error)

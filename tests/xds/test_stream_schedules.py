@@ -102,10 +102,11 @@ class Schedule(RuleBasedStateMachine):
             self.unwarmed -= set(said.names)
         assert said.type in (CDS, EDS) or not self.unwarmed
         if said.type is CDS and EDS in self.stream.types:
-            endpoints = tuple(self.layers[EDS])
-            there = {n for n in said.names if find(endpoints, n) is not None}
+            layers = tuple(self.layers[EDS])
+            there = {n for n in said.names if find(layers, n) is not None}
             if self.variant is Variant.DELTA:
-                self.unwarmed |= there & self.stream.types[EDS].prompted
+                endpoints = self.stream.types[EDS]
+                self.unwarmed |= there & (endpoints.prompted - endpoints.culprits.keys())
 
     @rule(count=st.integers(1, 6))
     def client_hears(self, count: int) -> None:

@@ -58,7 +58,7 @@ def full_state(sub: Subscription, layers: Layers) -> Body:
     if sub.is_wildcard and not sub.culprits:
         return everything(layers, Variant.SOTW).plus(leaving)
     names = steps.names(layers) if sub.is_wildcard else sub.names.set
-    found = (_acceptable(sub, r) for r in _found(sorted(names), layers))
+    found = (sub.acceptable(r) for r in _found(sorted(names), layers))
     return _of((r for r in found if r is not None), Variant.SOTW).plus(leaving)
 
 
@@ -120,10 +120,6 @@ def empty_assignment(cluster: str) -> Resource:
     """A ClusterLoadAssignment without endpoints: its field 1 is the cluster's name."""
     url = wire.field(1, ResourceType.ENDPOINTS.url.encode())
     return Resource(cluster, url + wire.field(2, wire.field(1, cluster.encode())))
-
-
-def _acceptable(sub: Subscription, resource: Resource) -> Resource | None:
-    return sub.culprits[resource.name].accepted if sub.is_refused(resource) else resource
 
 
 def _is_all_of(names: Names, layers: Layers) -> bool:

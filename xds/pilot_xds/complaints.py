@@ -44,15 +44,23 @@ class Complaints:
     def accepted(self, proxy_id: str, kind: ResourceType) -> None:
         self._problems.clear(NACK, source=kind.short, object=proxy_id)
 
-    def not_built(self, name: str, words: str) -> None:
+    def not_built(self, kind: ResourceType, name: str, words: str) -> None:
         """A resource cannot be built, the last good one stays; without words: it can again."""
         if not words:
-            self._problems.clear(NOT_BUILT, object=name)
+            self._problems.clear(NOT_BUILT, source=kind.short, object=name)
             return
-        log.error("a resource cannot be built", extra={"resource": name, "error": words})
-        message = f"cannot be built, what was served before stays: {words}"
+        log.error(
+            "a resource cannot be built",
+            extra={"type": kind.short, "resource": name, "error": words},
+        )
         self._problems.raise_(
-            Problem(code=NOT_BUILT, object=name, message=message, origin=self._origin(name))
+            Problem(
+                code=NOT_BUILT,
+                source=kind.short,
+                object=name,
+                message=f"cannot be built, what was served before stays: {words}",
+                origin=self._origin(name),
+            )
         )
 
     def _origin(self, text: str) -> str:

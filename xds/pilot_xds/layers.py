@@ -30,12 +30,13 @@ _PINNED: tuple[LayerKey, ...] = (
 
 
 class Layers:
-    """`on_broken` hears the name of a view and why it cannot be built; with "", that it can."""
+    """`on_broken` hears the type and name of a view and why it cannot be built; with "", that it
+    can."""
 
-    def __init__(self, on_broken: Callable[[str, str], None]) -> None:
+    def __init__(self, on_broken: Callable[[ResourceType, str, str], None]) -> None:
         self.world = World()
         self._on_broken = on_broken
-        self._broken: set[str] = set()
+        self._broken: set[tuple[ResourceType, str]] = set()
         self._missed = Delta()
         self._layers: dict[LayerKey, Layer] = {}
         self._uses: dict[LayerKey, int] = {}
@@ -51,7 +52,8 @@ class Layers:
         if key in self._uses:
             self._uses[key] += 1
             return
-        self._layers[key] = Layer.of(ResourceType(key.type), self._built(key.views(self.world)))
+        kind = ResourceType(key.type)
+        self._layers[key] = Layer.of(kind, self._built(kind, key.views(self.world)))
         self._uses[key] = 1
         for trigger in key.watches:
             self._watchers.setdefault(trigger, set()).add(key)
@@ -81,10 +83,10 @@ class Layers:
         change = key.changes(self.world, new, delta)
         if not change.put and not change.drop:
             return False
-        if self._broken:
-            self._mended(change.drop)
         before = self._layers[key]
-        after = self._layers[key] = before.replace(list(self._built(change.put)), change.drop)
+        self._mended(before.type, change.drop)
+        made = list(self._built(before.type, change.put))
+        after = self._layers[key] = before.replace(made, change.drop)
         return after is not before
 
     def _touched(self, old: World, new: World, delta: Delta) -> set[LayerKey]:
@@ -93,23 +95,25 @@ class Layers:
             touched |= self._watchers.get(trigger, set())
         return touched
 
-    def _built(self, views: Iterable[View]) -> Iterator[Resource]:
+    def _built(self, kind: ResourceType, views: Iterable[View]) -> Iterator[Resource]:
         for view in views:
             try:
                 made = resource(view)
             except (ValueError, TypeError) as error:
                 # What protobuf says to a number or a text that its field does not take.
-                self._broken.add(view.name)
-                self._on_broken(view.name, str(error))
+                self._broken.add((kind, view.name))
+                self._on_broken(kind, view.name, str(error))
                 continue
-            if self._broken:
-                self._mended((view.name,))
+            self._mended(kind, (view.name,))
             yield made
 
-    def _mended(self, names: Iterable[str]) -> None:
-        for name in self._broken.intersection(names):
-            self._broken.discard(name)
-            self._on_broken(name, "")
+    def _mended(self, kind: ResourceType, names: Iterable[str]) -> None:
+        if not self._broken:
+            return
+        for name in names:
+            if (kind, name) in self._broken:
+                self._broken.discard((kind, name))
+                self._on_broken(kind, name, "")
 
     def snapshot(self, plan: ProxyPlan) -> Snapshot:
         """What proxies of this plan are to have now; all of its layers are in use."""

@@ -237,7 +237,7 @@ class Stream:
             self._prompt_endpoints(sub, {*fresh, *asked, *_names(sub.doubt)})
         sub.doubt = ()
         body = answers.full_state(sub, layers)
-        return body, tuple(layer.resources for layer in layers)
+        return body, (*(layer.resources for layer in layers), frozenset(sub.leaving))
 
     def _some(
         self, sub: Subscription, target: Snapshot, *, is_news: bool
@@ -306,7 +306,8 @@ class Stream:
 
     def _note_leaving(self, sub: Subscription, step: Step, told: steps.Layers) -> None:
         sub.stay(step.changed)
-        sub.leave({name: find(told, name) for name in step.removed if sub.wants(name)})
+        gone = ((name, find(told, name)) for name in step.removed if sub.wants(name))
+        sub.leave({name: r and sub.taken_of(r) for name, r in gone})
 
     def _prompt_endpoints(self, sub: Subscription, clusters: Iterable[str]) -> None:
         """Rule 4, for the clusters that have endpoints of their own."""

@@ -160,8 +160,8 @@ class Subscription:
     def _blamed(self, error: str) -> dict[str, Culprit]:
         """The resources in flight that the client's words name, or the only one in flight."""
         names = [n for n in _words(error) if any(n in part for part in self.flight)]
-        if not names and len(self.flight) == 1 and len(self.flight[0]) == 1:
-            names = list(self.flight[0])
+        if not names and sum(map(len, self.flight)) == 1:
+            names = [name for part in self.flight for name in part]
         told = ((name, find(self.told or (), name)) for name in names)
         return {n: Culprit(r.version, self._accepted(n)) for n, r in told if r is not None}
 
@@ -173,6 +173,16 @@ class Subscription:
         """Was this very resource refused?"""
         culprit = self.culprits.get(resource.name)
         return culprit is not None and culprit.version == resource.version
+
+    def acceptable(self, resource: Resource) -> Resource | None:
+        """The resource or, where it was refused, what was accepted under its name before."""
+        return self.culprits[resource.name].accepted if self.is_refused(resource) else resource
+
+    def taken_of(self, resource: Resource) -> Resource | None:
+        """The resource or, where it was refused or may have been, what was accepted before."""
+        if any(resource.name in part for part in self.doubt):
+            return self._accepted(resource.name)
+        return self.acceptable(resource)
 
     def forgive(self, layers: Layers) -> None:
         """A culprit that has changed, or is gone, is none any more."""
