@@ -33,7 +33,7 @@ check: $(STAMP) ## Format, lint, types, layers, shape
 	@echo "== layers";  $(BIN)/lint-imports
 	@echo "== shape";   $(BIN)/python -m pytest -q tests/shape
 
-servers: $(STAMP) ## Build the real servers of the tests that are not there yet (needs Go)
+servers: $(STAMP) ## Build the real servers of the tests that are not there yet (needs Go and gcc)
 	@$(BIN)/python tests/servers/server_build.py $(ARGS)
 
 test: $(STAMP) ## All tests, with real Envoys and servers

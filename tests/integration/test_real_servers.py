@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import mesos_build
 import server_build
 from consul_server import ConsulAgent, ConsulCluster
 from kube_server import KubeApi
@@ -52,6 +53,14 @@ def test_without_go_the_build_says_what_to_install(tmp_path, monkeypatch):
 
     with pytest.raises(server_build.BuildError, match="install Go"):
         server_build.build("etcd")
+
+
+def test_without_gcc_mesos_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(server_build.BuildError, match=r"needs gcc, .*apt-get install gcc"):
+        mesos_build.build()
 
 
 async def test_an_agent_says_no_without_a_token_and_keeps_its_data_over_a_crash():

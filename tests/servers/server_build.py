@@ -1,6 +1,6 @@
-"""The real servers of the integration tests, built once from pinned Go modules and kept.
+"""The real servers of the integration tests, built once from pinned sources and kept.
 
-    python server_build.py [consul] [kubernetes] [etcd]
+    python server_build.py [consul] [kubernetes] [etcd] [mesos]
 
 Rule 1: a server on PATH of the pinned minor version is as good as one that is built.
 Rule 2: what is built lies in a folder named by a hash of the pins, in the user's cache folder, so
@@ -23,13 +23,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import mesos_build
+from server_cache import BuildError, cache
+
 HERE = Path(__file__).resolve().parent
 GO = "install Go 1.26 or newer (go.dev/dl), and run `make servers`"
 _FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false")
-
-
-class BuildError(Exception):
-    """A server could not be built; the text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +103,7 @@ RECIPES = {
     )
 }
 _OF_BINARY = {name: recipe for recipe in RECIPES.values() for name in recipe.binaries}
-
-
-def cache() -> Path:
-    """The user's cache folder for the built servers."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "pilot-core" / "servers"
+_ALL = (*RECIPES, "mesos")
 
 
 def find(binary: str) -> Path | None:
@@ -170,14 +164,14 @@ def _compile(recipe: Recipe) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Build the servers of the integration tests.")
-    parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"of {', '.join(RECIPES)}")
-    modules = parser.parse_args().modules or list(RECIPES)
-    if unknown := set(modules) - set(RECIPES):
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"of {', '.join(_ALL)}")
+    modules = parser.parse_args().modules or list(_ALL)
+    if unknown := set(modules) - set(_ALL):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     failed = 0
     for module in modules:
         try:
-            build(module)
+            mesos_build.build() if module == "mesos" else build(module)
         except BuildError as error:
             print(f"== {error}; the tests that need it are skipped", file=sys.stderr)
             failed += 1

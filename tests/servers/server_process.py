@@ -98,10 +98,15 @@ class Process:
     """One program in a process group of its own; its output goes to `log`."""
 
     def __init__(
-        self, command: Sequence[str], log: Path, ready: Callable[[], Awaitable[Json]]
+        self,
+        command: Sequence[str],
+        log: Path,
+        ready: Callable[[], Awaitable[Json]],
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.command, self.log = list(command), log
         self.name = Path(command[0]).name
+        self._environment = environment
         self._ready = ready
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -142,6 +147,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env=self._environment,
                 start_new_session=True,
                 preexec_fn=_end_with_parent,
             )

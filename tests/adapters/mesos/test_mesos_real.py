@@ -1,0 +1,249 @@
+"""A real master, scripted agents, small frameworks: what the mesh sees of them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from pilot_adapter_mesos import Mesos
+
+from mesos_agent import HEALTH_CHANGED, MesosAgent
+from mesos_framework import MesosFramework, task
+from mesos_server import MesosMaster
+from mesos_world import NEVER, Watched, assert_as_the_master_says, config, followed, forgotten
+from pilot_core.model import Locality
+from pilot_core.testing import host, session
+from server_process import wait_for
+
+WEB, OLD = "web.shop.mesos", "web.store.mesos"
+HEALTHY, UNHEALTHY, DRAINING = "healthy", "unhealthy", "draining"
+CHECKED = {"type": "TCP", "tcp": {"port": 8080}}
+
+
+async def test_a_task_is_there_from_its_start_to_its_end_and_drains_between():
+    async with (
+        MesosMaster() as master,
+        MesosAgent(master, "node-a") as agent,
+        MesosFramework(master, "shop") as shop,
+        followed(master, resync=NEVER) as sink,
+    ):
+        await shop.launch(task("web.1", "web", 8080), agent)
+        await agent.update("web.1", "TASK_STARTING")
+        await agent.run("web.1", "10.0.0.1")
+        await sink.until(lambda: sink.now(WEB) == [("10.0.0.1", HEALTHY)])
+        [endpoint] = sink.endpoints(WEB)[0].endpoints
+        assert (("http", 8080),) == endpoint.ports
+        assert Locality("r1", "zone-of-node-a") == endpoint.locality
+        await agent.update("web.1", "TASK_KILLING", ip="10.0.0.1")
+        await sink.until(lambda: sink.now(WEB) == [("10.0.0.1", DRAINING)])
+        await agent.end("web.1")
+        await sink.until(lambda: not sink.sources)
+        assert [[], [("10.0.0.1", HEALTHY)], [("10.0.0.1", DRAINING)], []] == sink.seen(WEB)
+        assert 2 == len([source for source in sink.puts if source.startswith("task/")])
+        await assert_as_the_master_says(master, sink)
+
+
+async def test_a_checked_task_is_well_once_it_has_been_seen_well():
+    async with (
+        MesosMaster() as master,
+        MesosAgent(master, "node-a") as agent,
+        MesosFramework(master, "shop") as shop,
+        followed(master, resync=NEVER) as sink,
+    ):
+        await shop.launch(task("web.1", "web", 8080, health_check=CHECKED), agent)
+        await agent.run("web.1", "10.0.0.1")
+        await sink.until(lambda: sink.now(WEB) == [("10.0.0.1", UNHEALTHY)])
+        for is_well, health in ((True, HEALTHY), (False, UNHEALTHY), (True, HEALTHY)):
+            await agent.run("web.1", "10.0.0.1", healthy=is_well, reason=HEALTH_CHANGED)
+            await sink.until(lambda health=health: sink.now(WEB) == [("10.0.0.1", health)])
+        await assert_as_the_master_says(master, sink)
+
+
+async def test_health_and_addresses_that_no_event_tells_of_are_found_by_listing():
+    async with (
+        MesosMaster() as master,
+        MesosAgent(master, "node-a") as agent,
+        MesosFramework(master, "shop") as shop,
+        followed(master) as sink,
+    ):
+        await shop.launch(task("web.1", "web", 8080), agent)
+        await agent.run("web.1", "10.0.0.1")
+        await sink.until(lambda: sink.now(WEB) == [("10.0.0.1", HEALTHY)])
+        await agent.run("web.1", "10.0.0.1", healthy=False)
+        await sink.until(lambda: sink.now(WEB) == [("10.0.0.1", UNHEALTHY)])
+        await agent.run("web.1", "10.0.0.9", healthy=True)
+        await sink.until(lambda: sink.now(WEB) == [("10.0.0.9", HEALTHY)])
+        await assert_as_the_master_says(master, sink)
+
+
+async def test_one_task_id_in_two_frameworks_is_two_tasks():
+    async with (
+        MesosMaster() as master,
+        MesosAgent(master, "node-a") as a,
+        MesosAgent(master, "node-b", "127.0.0.12") as b,
+        MesosFramework(master, "shop") as shop,
+        MesosFramework(master, "store") as store,
+        followed(master, resync=NEVER) as sink,
+    ):
+        for framework, agent, ip in ((shop, a, "10.0.0.1"), (store, b, "10.0.0.2")):
+            await framework.launch(task("dup.1", "web", 8080), agent)
+            await agent.run("dup.1", ip)
+        both = {WEB: ["10.0.0.1"], OLD: ["10.0.0.2"]}
+        await sink.until(lambda: sink.view == both)
+        await a.end("dup.1")
+        await sink.until(lambda: sink.view == {OLD: ["10.0.0.2"]})
+        await assert_as_the_master_says(master, sink)
+
+
+async def test_a_task_id_that_is_used_again_leaves_no_ghost():
+    async with (
+        MesosMaster() as master,
+        MesosAgent(master, "node-a") as agent,
+        MesosFramework(master, "shop") as shop,
+        followed(master, resync=NEVER) as sink,
+    ):
+        for ip in ("10.0.0.1", "10.0.0.2"):
+            await shop.launch(task("web.1", "web", 8080), agent)
+            await agent.run("web.1", ip)
+            await sink.until(lambda ip=ip: sink.view == {WEB: [ip]})
+            await assert_as_the_master_says(master, sink)
+            await agent.end("web.1", "TASK_FINISHED")
+            await sink.until(lambda: not sink.sources)
+            await forgotten(master, "web.1")
+        await assert_as_the_master_says(master, sink)
+
+
+async def test_a_master_that_dies_and_comes_back_takes_no_living_task_along():
+    async with (
+        MesosMaster() as master,
+        MesosAgent(master, "node-a") as a,
+        MesosAgent(master, "node-b", "127.0.0.12") as b,
+        MesosFramework(master, "shop") as shop,
+        followed(master) as sink,
+    ):
+        for id, agent, ip in (("1", a, "10.0.0.1"), ("2", b, "10.0.0.2"), ("3", b, "10.0.0.3")):
+            await shop.launch(task(id, "web", 8080), agent)
+            await agent.run(id, ip)
+        before = [(f"10.0.0.{n}", HEALTHY) for n in (1, 2, 3)]
+        await sink.until(lambda: sink.now(WEB) == before)
+        sink.forget()
+        await master.process.kill()
+        await sink.until(lambda: sink.sessions)
+        await master.process.start()
+        await _agents(master, known=0, recovered=2)
+        sink.puts.clear()
+        await a.reregister()
+        await _agents(master, known=1, recovered=1)
+        await shop.subscribe()
+        await sink.until(lambda: sink.puts)
+        assert not sink.is_synced
+        assert [before] == sink.seen(WEB)
+        await b.reregister(without=["3"])
+        await sink.until(lambda: sink.is_synced and sink.now(WEB) == before[:2])
+        assert [before, before[:2]] == sink.seen(WEB)
+        await assert_as_the_master_says(master, sink)
+
+
+async def _agents(master: MesosMaster, *, known: int, recovered: int) -> None:
+    async def are_there() -> bool:
+        said = await master.ask("GET_AGENTS")
+        found = (len(said.get("agents", [])), len(said.get("recovered_agents", [])))
+        return found == (known, recovered)
+
+    await wait_for(are_there, f"{known} agents and {recovered} recovered ones")
+
+
+async def test_a_master_that_freezes_loses_nothing_and_is_believed_when_it_goes_on():
+    async with (
+        MesosMaster() as master,
+        MesosAgent(master, "node-a") as agent,
+        MesosFramework(master, "shop") as shop,
+    ):
+        await shop.launch(task("web.1", "web", 8080), agent)
+        await agent.run("web.1", "10.0.0.1")
+        adapter, sink, there = (
+            Mesos(config(master, NEVER), host()),
+            Watched(),
+            ("10.0.0.1", HEALTHY),
+        )
+        async with session(adapter, sink):
+            await sink.until(lambda: sink.is_synced and sink.now(WEB) == [there])
+            master.process.suspend()
+        ending = asyncio.create_task(agent.end("web.1"))
+        sink.next_session()
+        async with session(adapter, sink):
+            assert [there] == sink.now(WEB)
+            master.process.resume()
+            await ending
+            await sink.until(lambda: sink.is_synced and not sink.sources)
+            await assert_as_the_master_says(master, sink)
+        assert [[], [there], []] == sink.seen(WEB)
+
+
+async def test_tasks_of_an_agent_out_of_reach_are_kept_and_come_back():
+    async with (
+        MesosMaster(missed_pings=4) as master,
+        MesosAgent(master, "node-a") as agent,
+        MesosFramework(master, "shop") as shop,
+        MesosFramework(master, "store", is_partition_aware=False) as store,
+        followed(master, resync=NEVER) as sink,
+    ):
+        for framework, id, ip in ((shop, "1", "10.0.0.1"), (store, "2", "10.0.0.2")):
+            await framework.launch(task(id, "web", 8080), agent)
+            await agent.run(id, ip)
+        await shop.launch(task("3", "web", 8080), agent)
+        await agent.run("3", "10.0.0.3")
+        there = [("10.0.0.1", HEALTHY), ("10.0.0.3", HEALTHY)]
+        away = [("10.0.0.1", UNHEALTHY), ("10.0.0.3", UNHEALTHY)]
+        await sink.until(lambda: sink.now(WEB) == there)
+        sink.forget()
+        agent.fall_silent()
+        await sink.until(
+            lambda: sink.now(WEB) == away and sink.now(OLD) == [("10.0.0.2", UNHEALTHY)]
+        )
+        await agent.reregister(without=["3"])
+        await sink.until(lambda: sink.now(WEB) == there[:1])
+        assert all("10.0.0.1" in dict(view) for view in sink.seen(WEB))
+        back = [[("10.0.0.2", health)] for health in (HEALTHY, UNHEALTHY, HEALTHY)]
+        assert back == sink.seen(OLD)
+        await assert_as_the_master_says(master, sink)
+
+
+async def test_agents_that_leave_or_are_given_up_take_their_tasks_along():
+    async with (
+        MesosMaster() as master,
+        MesosAgent(master, "node-a") as a,
+        MesosAgent(master, "node-b", "127.0.0.12") as b,
+        MesosFramework(master, "shop") as shop,
+        followed(master, resync=NEVER) as sink,
+    ):
+        for id, agent, ip in (("web.1", a, "10.0.0.1"), ("web.2", b, "10.0.0.2")):
+            await shop.launch(task(id, "web", 8080), agent)
+            await agent.run(id, ip)
+        await sink.until(lambda: sink.addresses(WEB) == ["10.0.0.1", "10.0.0.2"])
+        await a.unregister()
+        await sink.until(lambda: sink.addresses(WEB) == ["10.0.0.2"])
+        await assert_as_the_master_says(master, sink)
+        await master.ask("MARK_AGENT_GONE", agent_id={"value": b.id})
+        await sink.until(lambda: not sink.sources)
+        await assert_as_the_master_says(master, sink)
+
+
+async def test_a_framework_that_is_away_keeps_its_services_and_one_that_is_removed_does_not():
+    async with (
+        MesosMaster() as master,
+        MesosAgent(master, "node-a") as agent,
+        MesosFramework(master, "stays") as stays,
+        MesosFramework(master, "ends") as ends,
+        MesosFramework(master, "expires", failover_timeout=0.5) as expires,
+        followed(master) as sink,
+    ):
+        for framework in (stays, ends, expires):
+            await framework.launch(task(framework.name, "web", 8080), agent)
+            await agent.run(framework.name, "10.0.0.1")
+        await sink.until(lambda: len(sink.view) == 3)
+        await stays.disconnect()
+        await expires.disconnect()
+        await sink.until(lambda: sorted(sink.view) == ["web.ends.mesos", "web.stays.mesos"])
+        await ends.teardown()
+        await sink.until(lambda: sink.view == {"web.stays.mesos": ["10.0.0.1"]})
+        await assert_as_the_master_says(master, sink)
