@@ -26,6 +26,7 @@ import msgspec
 
 from pilot_core.clock import Clock
 from pilot_core.errors import ConfigError, Denied, Finding, PilotError, Unavailable
+from pilot_core.leader import LeaderLock, Term
 from pilot_core.model import Evidence, Record, Workload
 
 __all__ = [
@@ -38,10 +39,12 @@ __all__ = [
     "Denied",
     "Finding",
     "Host",
+    "LeaderLock",
     "Metrics",
     "NoConfig",
     "PilotError",
     "Sink",
+    "Term",
     "Unavailable",
 ]
 

@@ -8,12 +8,14 @@ Rule 3: nothing from the environment: no proxies, no netrc, no cookies.
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from pilot_adapter_consul.settings import ConsulConfig
 from pilot_core.adapter import Denied, Unavailable
@@ -35,11 +37,30 @@ class Reply(msgspec.Struct, frozen=True):
     has_leader: bool
 
 
+class Answer(msgspec.Struct, frozen=True):
+    """What an agent answered, whatever it was."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Found in upper and lower case."""
+    content: bytes
+
+    @property
+    def is_filtered(self) -> bool:
+        return self.headers.get("X-Consul-Results-Filtered-By-ACLs") == "true"
+
+    def said(self) -> str:
+        """Status and words, for people."""
+        text = " ".join(self.content.decode(errors="replace").split())[:_TEXT]
+        return f"{self.status} {text}"
+
+
 class Agent:
     """The HTTP API of one agent. An async context; made on the event loop."""
 
     def __init__(self, config: ConsulConfig) -> None:
         self._config = config
+        self.url = config.url
         self._token = Token(config.token_file)
         self._client: aiohttp.ClientSession | None = None
 
@@ -67,48 +88,66 @@ class Agent:
         index: int = 0,
         wait: int = SHORT,
         is_decisive: bool = False,
+        absent: bytes | None = None,
     ) -> Reply:
         """One read; it blocks for up to `wait` seconds where there is an index. Any server may
-        answer, unless it decides whether something is gone: then the leader has to. Raises
-        Unavailable and Denied."""
+        answer, unless it decides whether something is gone: then the leader has to. `absent` is
+        the content that a 404 stands for. Raises Unavailable and Denied."""
         query: dict[str, str] = {} if is_decisive else {"stale": ""}
         if datacenter:
             query["dc"] = datacenter
         if index:
             query |= {"index": str(index), "wait": f"{wait}s"}
+        target = str(URL(path, encoded=True).with_query(query))
+        answer = await self.exchange("GET", target, wait=wait if index else 0)
+        return self._taken(path, answer, absent)
+
+    async def exchange(
+        self,
+        method: str,
+        target: str,
+        *,
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        wait: int = 0,
+    ) -> Answer:
+        """One request for a target that is encoded already, with the token in the file unless
+        `headers` have one. Raises Unavailable where there is no answer."""
         assert self._client is not None
-        url = self._config.url
         try:
-            async with self._client.get(
-                url + path,
-                params=query,
-                headers=self._token.headers(),
-                timeout=_patience(wait if index else 0),
+            async with self._client.request(
+                method,
+                URL(self.url + target, encoded=True),
+                data=data,
+                headers={**self._token.headers(), **(headers or {})},
+                timeout=_patience(wait),
                 allow_redirects=False,
             ) as answer:
-                body = await answer.read()
-                return self._taken(path, answer, body)
+                return Answer(answer.status, answer.headers, await answer.read())
         except aiohttp.ServerDisconnectedError:
             raise Unavailable(
-                f"{url} closed a connection; if it keeps doing so, its "
+                f"{self.url} closed a connection; if it keeps doing so, its "
                 f"limits.http_max_conns_per_client is below {self._config.connections}"
             ) from None
         except TimeoutError:
-            raise Unavailable(f"{url}{path}: no answer in time") from None
+            path = target.partition("?")[0]
+            raise Unavailable(f"{self.url}{path}: no answer in time") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise Unavailable(f"{url}: {str(error) or type(error).__name__}") from error
+            raise Unavailable(f"{self.url}: {str(error) or type(error).__name__}") from error
 
-    def _taken(self, path: str, answer: aiohttp.ClientResponse, body: bytes) -> Reply:
-        if answer.status == 200:
+    def _taken(self, path: str, answer: Answer, absent: bytes | None) -> Reply:
+        content = answer.content if answer.status == 200 else None
+        if answer.status == 404:
+            content = absent
+        if content is not None:
             headers = answer.headers
             return Reply(
-                body,
+                content,
                 headers.get("X-Consul-Index"),
-                headers.get("X-Consul-Results-Filtered-By-ACLs") == "true",
+                answer.is_filtered,
                 headers.get("X-Consul-KnownLeader") == "true",
             )
-        text = " ".join(body.decode(errors="replace").split())[:_TEXT]
-        said = f"{self._config.url}{path}: {answer.status} {text}"
+        said = f"{self.url}{path}: {answer.said()}"
         if answer.status in (401, 403):
             raise Denied(f"{said}; {self._token.cure()}")
         raise Unavailable(said)
