@@ -54,12 +54,19 @@ async def http_get(
         try:
             lines = [f"{method} {path} HTTP/1.1", f"host: {host or address}", "connection: close"]
             writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-            answer = await reader.read()
+            return await _answer(reader)
         finally:
             writer.close()
-    head, _, body = answer.partition(b"\r\n\r\n")
-    if not head:
-        raise ConnectionError("closed without an answer")
+
+
+async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
+        # Not to the end of the connection, which Envoy puts off for a second.
+        body = await (reader.readexactly(int(length[1])) if length else reader.read())
+    except asyncio.IncompleteReadError:
+        raise ConnectionError("closed without an answer") from None
     return int(head.split(b" ", 2)[1]), _dechunked(head, body)
 
 
