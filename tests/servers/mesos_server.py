@@ -10,6 +10,7 @@ knows none of their tasks until they are back.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import mesos_build
 from components import absent
-from server_process import LOOPBACK, Json, Process, Server, free_ports
+from server_process import LOOPBACK, Answer, Json, Process, Server, free_ports
 
 _PROGRAM = Path(__file__).parent / "mesos_process.py"
 _NOT_OURS = ("MESOS_", "LIBPROCESS_", "GLOG_")
@@ -27,15 +28,23 @@ _DOMAIN = {"fault_domain": {"region": {"name": "r1"}, "zone": {"name": "z0"}}}
 
 class MesosMaster(Server):
     """A master that leads. After `missed_pings` seconds of silence it gives up an agent (long by
-    default: a busy machine must not look like a lost agent). `flags` are laid over its own."""
+    default: a busy machine must not look like a lost agent). With a credential, such as
+    `principal:secret`, the operator API wants it. `flags` are laid over its own."""
 
     process: Process
 
-    def __init__(self, *, missed_pings: int = 60, flags: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        missed_pings: int = 60,
+        credential: str = "",
+        flags: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__()
         [self.port] = free_ports(1)
         self.url = f"http://{LOOPBACK}:{self.port}"
         self.library = _library()
+        self._credential = credential
         self._flags = {
             "registry": "replicated_log",
             "hostname": "localhost",
@@ -49,10 +58,19 @@ class MesosMaster(Server):
     async def ask(self, kind: str, **more: Json) -> Json:
         """A call of the operator API, and what it answers. Raises Refused."""
         said = {"type": kind, **({kind.lower(): more} if more else {})}
-        answer = await self.call("POST", "/api/v1", said)
+        answer = (await self._post(said)).body
         return answer.get(kind.lower()) if answer else None
 
+    async def _post(self, said: Json, timeout: float = 60.0) -> Answer:
+        headers = {}
+        if self._credential:
+            encoded = base64.b64encode(self._credential.encode()).decode()
+            headers["authorization"] = f"Basic {encoded}"
+        return await self.send("POST", "/api/v1", said, headers=headers, timeout=timeout)
+
     async def _start(self) -> None:
+        if self._credential:
+            self._flags |= self._authentication()
         command = [sys.executable, str(_PROGRAM), str(mesos_build.library(self.library))]
         self.process = Process(
             command, self.folder / "log", self._is_ready, environment=self._environment()
@@ -60,8 +78,15 @@ class MesosMaster(Server):
         await self._own(self.process).start()
 
     async def _is_ready(self) -> bool:
-        await self.send("POST", "/api/v1", {"type": "GET_MASTER"}, timeout=5)
+        await self._post({"type": "GET_MASTER"}, timeout=5)
         return True
+
+    def _authentication(self) -> dict[str, str]:
+        principal, _, secret = self._credential.partition(":")
+        file = self.folder / "credentials.json"
+        file.write_text(json.dumps({"credentials": [{"principal": principal, "secret": secret}]}))
+        file.chmod(0o600)
+        return {"credentials": f"file://{file}", "authenticate_http_readwrite": "true"}
 
     def _environment(self) -> dict[str, str]:
         return {

@@ -22,7 +22,7 @@ from pilot_core.testing import RecordingSink, host
 from server_process import wait_for
 
 NEVER = 600.0
-"""Seconds between listings, where only events are to tell."""
+"""More seconds than a test takes: between listings, where only events are to tell."""
 _RETRY = 0.05
 
 
@@ -85,14 +85,16 @@ class Watched(RecordingSink):
         )
 
 
-def config(master: MesosMaster, resync: float = 0.1) -> MesosConfig:
-    return MesosConfig(masters=(master.url,), resync=Duration(resync))
+def config(master: MesosMaster, resync: float = 0.1, hold: float = NEVER) -> MesosConfig:
+    return MesosConfig(masters=(master.url,), resync=Duration(resync), hold=Duration(hold))
 
 
 @contextlib.asynccontextmanager
-async def followed(master: MesosMaster, *, resync: float = 0.1) -> AsyncIterator[Watched]:
+async def followed(
+    master: MesosMaster, *, resync: float = 0.1, hold: float = NEVER
+) -> AsyncIterator[Watched]:
     """The adapter's view, synced at first; session after session, as the core has them."""
-    adapter, sink = Mesos(config(master, resync), host()), Watched()
+    adapter, sink = Mesos(config(master, resync, hold), host()), Watched()
     running = asyncio.create_task(_sessions(adapter, sink))
     try:
         await sink.until(lambda: sink.is_synced)
@@ -132,6 +134,17 @@ async def assert_as_the_master_says(master: MesosMaster, sink: Watched) -> None:
     with contextlib.suppress(TimeoutError):
         await sink.until(lambda: sink.sources == wanted)
     assert wanted == sink.sources
+
+
+async def agents_are(master: MesosMaster, *, known: int, recovered: int) -> None:
+    """Wait until the master has so many that it has heard from, and others that it remembers."""
+
+    async def are_there() -> bool:
+        said = await master.ask("GET_AGENTS")
+        found = (len(said.get("agents", [])), len(said.get("recovered_agents", [])))
+        return found == (known, recovered)
+
+    await wait_for(are_there, f"{known} agents and {recovered} recovered ones")
 
 
 async def forgotten(master: MesosMaster, id: str) -> None:

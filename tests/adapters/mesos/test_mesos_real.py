@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+import pytest
 from pilot_adapter_mesos import Mesos
 
 from mesos_agent import HEALTH_CHANGED, MesosAgent
 from mesos_framework import MesosFramework, task
 from mesos_server import MesosMaster
-from mesos_world import NEVER, Watched, assert_as_the_master_says, config, followed, forgotten
+from mesos_world import (
+    NEVER,
+    Watched,
+    agents_are,
+    assert_as_the_master_says,
+    config,
+    followed,
+    forgotten,
+)
+from pilot_core.adapter import Denied
 from pilot_core.model import Locality
 from pilot_core.testing import host, session
-from server_process import wait_for
 
 WEB, OLD = "web.shop.mesos", "web.store.mesos"
 HEALTHY, UNHEALTHY, DRAINING = "healthy", "unhealthy", "draining"
@@ -129,10 +139,10 @@ async def test_a_master_that_dies_and_comes_back_takes_no_living_task_along():
         await master.process.kill()
         await sink.until(lambda: sink.sessions)
         await master.process.start()
-        await _agents(master, known=0, recovered=2)
+        await agents_are(master, known=0, recovered=2)
         sink.puts.clear()
         await a.reregister()
-        await _agents(master, known=1, recovered=1)
+        await agents_are(master, known=1, recovered=1)
         await shop.subscribe()
         await sink.until(lambda: sink.puts)
         assert not sink.is_synced
@@ -143,13 +153,28 @@ async def test_a_master_that_dies_and_comes_back_takes_no_living_task_along():
         await assert_as_the_master_says(master, sink)
 
 
-async def _agents(master: MesosMaster, *, known: int, recovered: int) -> None:
-    async def are_there() -> bool:
-        said = await master.ask("GET_AGENTS")
-        found = (len(said.get("agents", [])), len(said.get("recovered_agents", [])))
-        return found == (known, recovered)
-
-    await wait_for(are_there, f"{known} agents and {recovered} recovered ones")
+async def test_an_agent_that_never_returns_to_a_new_master_is_held_and_then_let_go():
+    async with (
+        MesosMaster() as master,
+        MesosAgent(master, "node-a") as a,
+        MesosAgent(master, "node-b", "127.0.0.12") as b,
+        MesosFramework(master, "shop") as shop,
+        followed(master, hold=3.0) as sink,
+    ):
+        for id, agent, ip in (("1", a, "10.0.0.1"), ("2", b, "10.0.0.2")):
+            await shop.launch(task(id, "web", 8080), agent)
+            await agent.run(id, ip)
+        before = [("10.0.0.1", HEALTHY), ("10.0.0.2", HEALTHY)]
+        await sink.until(lambda: sink.now(WEB) == before)
+        sink.forget()
+        await master.process.kill()
+        await sink.until(lambda: sink.sessions)
+        await master.process.start()
+        await a.reregister()
+        await agents_are(master, known=1, recovered=1)
+        await sink.until(lambda: sink.now(WEB) == before[:1])
+        assert [before, before[:1]] == sink.seen(WEB)
+        await assert_as_the_master_says(master, sink)
 
 
 async def test_a_master_that_freezes_loses_nothing_and_is_believed_when_it_goes_on():
@@ -247,3 +272,73 @@ async def test_a_framework_that_is_away_keeps_its_services_and_one_that_is_remov
         await ends.teardown()
         await sink.until(lambda: sink.view == {"web.stays.mesos": ["10.0.0.1"]})
         await assert_as_the_master_says(master, sink)
+
+
+async def test_what_runs_on_an_agent_that_is_drained_drains_before_anybody_kills_it():
+    async with (
+        MesosMaster() as master,
+        MesosAgent(master, "node-a") as agent,
+        MesosFramework(master, "shop") as shop,
+        followed(master) as sink,
+    ):
+        await shop.launch(task("web.1", "web", 8080), agent)
+        await agent.run("web.1", "10.0.0.1")
+        await sink.until(lambda: sink.now(WEB) == [("10.0.0.1", HEALTHY)])
+        grace = {"seconds": 600}
+        await master.ask("DRAIN_AGENT", agent_id={"value": agent.id}, max_grace_period=grace)
+        await sink.until(lambda: sink.now(WEB) == [("10.0.0.1", DRAINING)])
+        await assert_as_the_master_says(master, sink)
+        await agent.end("web.1")
+        await sink.until(lambda: not sink.sources)
+        assert [[], [("10.0.0.1", HEALTHY)], [("10.0.0.1", DRAINING)], []] == sink.seen(WEB)
+        await assert_as_the_master_says(master, sink)
+
+
+async def test_what_runs_on_a_machine_in_maintenance_drains_until_it_is_over():
+    async with (
+        MesosMaster() as master,
+        MesosAgent(master, "node-a") as agent,
+        MesosFramework(master, "shop") as shop,
+        followed(master) as sink,
+    ):
+        await shop.launch(task("web.1", "web", 8080), agent)
+        await agent.run("web.1", "10.0.0.1")
+        await sink.until(lambda: sink.now(WEB) == [("10.0.0.1", HEALTHY)])
+        machine = {"hostname": agent.hostname, "ip": agent.ip}
+        window = {"machine_ids": [machine], "unavailability": {"start": {"nanoseconds": 0}}}
+        kind = "UPDATE_MAINTENANCE_SCHEDULE"
+        await master.ask(kind, schedule={"windows": [window]})
+        await sink.until(lambda: sink.now(WEB) == [("10.0.0.1", DRAINING)])
+        await master.ask(kind, schedule={"windows": []})
+        await sink.until(lambda: sink.now(WEB) == [("10.0.0.1", HEALTHY)])
+        await assert_as_the_master_says(master, sink)
+
+
+async def test_two_that_take_the_only_subscription_from_each_other_lose_nothing():
+    async with (
+        MesosMaster(flags={"max_operator_event_stream_subscribers": "1"}) as master,
+        MesosAgent(master, "node-a") as agent,
+        MesosFramework(master, "shop") as shop,
+    ):
+        await shop.launch(task("web.1", "web", 8080), agent)
+        await agent.run("web.1", "10.0.0.1")
+        async with followed(master) as one, followed(master) as other:
+            for sink in (one, other):
+                await sink.until(lambda sink=sink: sink.sessions > 1)
+                assert [[], [("10.0.0.1", HEALTHY)]] == sink.seen(WEB)
+            await agent.end("web.1")
+            for sink in (one, other):
+                await sink.until(lambda sink=sink: not sink.sources)
+                await assert_as_the_master_says(master, sink)
+
+
+async def test_a_master_that_asks_who_is_there_is_told_and_refuses_others(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("mesh:right\n")
+    async with MesosMaster(credential="mesh:right") as master:
+        knowing = msgspec.structs.replace(config(master), credentials_file=secret)
+        async with session(Mesos(knowing, host())) as sink:
+            await sink.until(lambda: sink.is_synced)
+        secret.write_text("mesh:wrong\n")
+        with pytest.raises(Denied, match="mesos-master-readwrite"):
+            await Mesos(knowing, host()).run(Watched())
