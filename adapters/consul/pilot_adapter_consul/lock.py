@@ -49,6 +49,14 @@ class LockSettings(msgspec.Struct, frozen=True, kw_only=True):
     lock_delay: int = 15
     """Seconds, 0 to 60, for which nobody gets the key of a holder that is gone."""
 
+    def __post_init__(self) -> None:
+        if not self.key or self.key.startswith("/"):
+            raise ValueError(f'a key that does not begin with "/" is needed, found "{self.key}"')
+        if not 10 <= self.ttl <= 86_400:
+            raise ValueError(f"Consul wants a ttl of 10 to 86400 seconds, found {self.ttl}")
+        if not 0 <= self.lock_delay <= 60:
+            raise ValueError(f"Consul wants a lock_delay of 0 to 60 s, found {self.lock_delay}")
+
 
 class _Key(msgspec.Struct, rename="pascal"):
     session: str = ""

@@ -9,6 +9,7 @@ import pytest
 from pilot_adapter_consul import listing
 from pilot_adapter_consul.adapter import Consul
 from pilot_adapter_consul.agent import Reply, Token
+from pilot_adapter_consul.lock import LockSettings
 from pilot_adapter_consul.position import Pace, Position
 from pilot_adapter_consul.settings import ConsulConfig
 from pilot_core.adapter import ConfigError, Denied, Unavailable
@@ -119,3 +120,24 @@ def test_a_first_configuration_takes_consuls_own_variable_and_names_the_policy_i
     assert 'address: "${CONSUL_HTTP_ADDR:-http://127.0.0.1:8500}"' in text
     for rule in ('service_prefix "" { policy = "read" }', 'node_prefix "" { policy = "read" }'):
         assert rule in text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"key": ""}, 'does not begin with "/" is needed, found ""'),
+        ({"key": "/leader"}, 'found "/leader"'),
+        ({"ttl": 9}, "a ttl of 10 to 86400 seconds, found 9"),
+        ({"lock_delay": 61}, "a lock_delay of 0 to 60 s, found 61"),
+    ],
+)
+def test_a_lock_that_consul_would_not_keep_is_refused_at_once(wrong, said):
+    with pytest.raises(ValueError, match=said):
+        LockSettings(**{"key": "leader", "holder": "me", **wrong})
+
+
+def test_a_lock_may_be_as_short_and_as_long_as_consul_lets_it():
+    short = LockSettings(key="leader", holder="me", ttl=10, lock_delay=0)
+    long = LockSettings(key="leader", holder="me", ttl=86_400, lock_delay=60)
+
+    assert (10, 86_400) == (short.ttl, long.ttl)
