@@ -99,12 +99,19 @@ class Fleet:
         await asyncio.sleep(_SETTLE)
         assert isinstance(self.server, Server)
         self.server.write("changing.yaml", [service(CHANGING, ["10.252.0.1"])])
-        await asyncio.sleep(1)
-        before = sum(client.messages for client in self.clients)
+        before = await self._quiet()
         self.server.write("changing.yaml", [service(CHANGING, ["10.252.0.1"])])
         self.server.reload()
         await asyncio.sleep(2)
         self.row["equal_pushes"] = sum(c.messages for c in self.clients) - before
+
+    async def _quiet(self) -> int:
+        """Return the number of messages so far, when for a while there has been none."""
+        now, before = sum(client.messages for client in self.clients), -1
+        while now != before:
+            await asyncio.sleep(2)
+            now, before = sum(client.messages for client in self.clients), now
+        return now
 
     async def idle(self) -> None:
         cpu = self.server.cpu()
