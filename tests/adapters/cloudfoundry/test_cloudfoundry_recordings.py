@@ -1,0 +1,98 @@
+"""What a real emitter said, replayed: each step ends with the table that a real router had."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pilot_adapter_cloudfoundry.config import CloudFoundryConfig, NatsConfig
+from pilot_adapter_cloudfoundry.messages import uri
+from pilot_adapter_cloudfoundry.registry import Registry, registries
+
+from pilot_core.model import Endpoints
+
+RECORDINGS = Path(__file__).parent / "recordings"
+CONFIG = CloudFoundryConfig(nats=NatsConfig(servers=("nats://127.0.0.1:4222",)))
+
+
+def lines(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (RECORDINGS / name).read_text().splitlines()]
+
+
+class Replay:
+    def __init__(self) -> None:
+        self.router, self.discovery = registries(CONFIG)
+        self._messages = lines("nats.jsonl")
+
+    def until(self, t: float) -> None:
+        while self._messages and self._messages[0]["t"] < t:
+            message = self._messages.pop(0)
+            registry, _, verb = message["subject"].rpartition(".")
+            taker = self.router if registry == "router" else self.discovery
+            taker.take(verb, json.dumps(message["data"]).encode(), message["t"])
+
+
+def seen(registry: Registry) -> dict[str, list[tuple[str, str, bool]]]:
+    return {
+        host + path: sorted((f"{r.host}:{r.port}", r.id, bool(r.tls_name)) for r in routes)
+        for host in registry.table.hostnames
+        for path, routes in registry.table.pools(host).items()
+    }
+
+
+def steps() -> list[dict[str, Any]]:
+    return lines("steps.jsonl")
+
+
+@pytest.mark.parametrize("step", range(len(steps())))
+def test_the_table_is_the_one_that_the_router_had(step: int) -> None:
+    replay, record = Replay(), steps()[step]
+    replay.until(record["t"])
+
+    had = {
+        text: sorted((address, id, tls) for address, id, tls in found)
+        for text, found in record["gorouter_routes_before"].items()
+    }
+    assert had == seen(replay.router)
+    assert all(uri(text).host in text for text in had)
+
+
+def test_an_instance_is_known_by_its_guid_and_served_on_its_tls_port() -> None:
+    replay = Replay()
+    replay.until(4.5)
+
+    made = replay.router.made("cart.example.com", CONFIG)
+    assert () == made.problems
+    service, endpoints = made.records
+    assert isinstance(endpoints, Endpoints)
+    assert "cart.example.com" == service.hostname
+    first = endpoints.endpoints[0]
+    guid = "a3f6c9d2-1b7e-4c55-7f10-0c1e"
+    assert ("10.0.16.10", (("http", 61011),), guid) == (first.address, first.ports, first.tls_name)
+    labels = dict(first.labels)
+    assert ("shop", "acme", "0") == (
+        labels["cf.app.name"],
+        labels["cf.org.name"],
+        labels["cf.instance.index"],
+    )
+
+
+def test_an_internal_route_has_its_containers_addresses() -> None:
+    replay = Replay()
+    replay.until(4.5)
+
+    def addresses(hostname: str) -> list[str]:
+        made = replay.discovery.made(hostname, CONFIG)
+        found = (r.endpoints for r in made.records if isinstance(r, Endpoints))
+        return [endpoint.address for endpoints in found for endpoint in endpoints]
+
+    assert ["10.255.77.4", "10.255.77.5"] == addresses("cart.apps.internal")
+    assert ["10.255.77.5"] == addresses("1.cart.apps.internal")
+
+
+def test_nothing_is_left_when_everything_was_deleted() -> None:
+    replay = Replay()
+    replay.until(float("inf"))
+    assert ({}, {}) == (seen(replay.router), seen(replay.discovery))
