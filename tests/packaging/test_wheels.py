@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import repository
-from distributions import Environment, build, copy_of, names
+from wheels import Environment, build, copy_of, names
 from repository import ROOT
 
 SAMPLE = ROOT / "tests" / "packaging" / "sample_plugin"
