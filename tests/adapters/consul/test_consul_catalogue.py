@@ -36,7 +36,8 @@ async def test_checks_turn_and_recover_and_only_their_service_is_touched(consul)
         ):
             await register(consul, "web", Weights=weights, checks={"up": status})
             await sink.until(lambda wanted=expected: conditions(sink) == [wanted])
-        assert {"service/web"} == set(sink.puts)
+        # Consul's own service is touched by its own checks, whenever it likes.
+        assert {"service/web"} == set(sink.puts) - {"service/consul"}
 
 
 async def test_a_node_in_trouble_touches_every_service_on_it(consul):
