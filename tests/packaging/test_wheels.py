@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import repository
-from wheels import Environment, build, copy_of, names
 from repository import ROOT
+from wheels import Environment, build, copy_of, names
 
 SAMPLE = ROOT / "tests" / "packaging" / "sample_plugin"
 
