@@ -26,7 +26,6 @@ _ENDED = frozenset(
         "TASK_GONE_BY_OPERATOR",
     )
 )
-_STARTING = frozenset(("TASK_STAGING", "TASK_STARTING"))
 
 
 class Instance(msgspec.Struct, frozen=True):
