@@ -11,6 +11,7 @@ import re
 
 from pilot_core.model import Port, Problem, Protocol, Service, Severity
 
+AS_TCP, NOT_CARRIED = "protocol-as-tcp", "protocol-not-carried"
 _HOSTNAME = re.compile(r"(?:\*|(?:\*\.)?[a-z0-9_](?:[a-z0-9._-]{0,252}))\Z")
 
 
@@ -52,10 +53,8 @@ def notes(service: Service) -> tuple[Problem, ...]:
 
 def _note(protocol: Protocol) -> Problem:
     if protocol.is_datagram:
-        code, message = "protocol-not-carried", f"{protocol} is not carried: proxies take streams"
+        code, how = NOT_CARRIED, "is not carried: proxies take streams, its ports are left out"
     else:
-        code, message = (
-            "protocol-as-tcp",
-            f"{protocol} is carried as tcp: proxies do not look into it",
-        )
-    return Problem(code=code, severity=Severity.INFO, object=protocol, message=message)
+        code, how = AS_TCP, "is carried as tcp: proxies do not look into it"
+    name = protocol.value
+    return Problem(code=code, severity=Severity.INFO, object=name, message=f"{name} {how}")

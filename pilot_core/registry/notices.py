@@ -1,4 +1,5 @@
-"""What the merged world shows that people should know: conflicts, lonely endpoints, plain TCP.
+"""What the merged world shows that people should know: conflicts, lonely endpoints, protocols that
+proxies do not read.
 
 Each is raised when it comes up and cleared when it is over, at the cost of what changed.
 """
@@ -7,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from pilot_core.model import Conflict, MeshService, Problem, Protocol, Severity, Shard, World
+import msgspec
+
+from pilot_core.model import Conflict, MeshService, Problem, Severity, Shard, World
+from pilot_core.plan import carried
 from pilot_core.telemetry.problems import Problems
 
 CONFLICT = "service-conflict"
 LONELY = "endpoints-without-service"
-AS_TCP = "protocol-as-tcp"
 
 
 class Notices:
@@ -22,14 +25,15 @@ class Notices:
         self._problems = problems
         self._conflicts: dict[str, list[tuple[str, str]]] = {}
         self._lonely: dict[str, tuple[str, str]] = {}
-        self._as_tcp: dict[Protocol, set[str]] = {}
-        self._protocols: dict[str, frozenset[Protocol]] = {}
+        self._notes: dict[str, tuple[Problem, ...]] = {}
+        self._noted: dict[Problem, set[str]] = {}
+        """By note, the services that it is about."""
 
     def services(self, changed: Mapping[str, MeshService | None]) -> None:
         """These services have been merged again; None where there is none any more."""
         for hostname, merged in changed.items():
             self._show_conflicts(hostname, merged.conflicts if merged else ())
-            self._show_protocols(hostname, merged)
+            self._show_notes(hostname, merged)
 
     def endpoints(self, world: World, hostnames: Iterable[str]) -> None:
         """The services or the endpoints of these have changed."""
@@ -71,24 +75,22 @@ class Notices:
         if fresh:
             self._conflicts[hostname] = list(fresh)
 
-    def _show_protocols(self, hostname: str, merged: MeshService | None) -> None:
-        ports = merged.service.ports if merged else ()
-        new = frozenset(
-            p.protocol for p in ports if p.protocol.is_carried_as_tcp and not p.protocol.is_datagram
-        )
-        old = self._protocols.pop(hostname, frozenset())
+    def _show_notes(self, hostname: str, merged: MeshService | None) -> None:
+        """Each note once, however many services it is about."""
+        new = carried.notes(merged.service) if merged else ()
+        old = self._notes.pop(hostname, ())
         if new:
-            self._protocols[hostname] = new
-        for protocol in old - new:
-            self._as_tcp[protocol].discard(hostname)
-            if not self._as_tcp[protocol]:
-                self._clear(AS_TCP, ("", ""), protocol.value)
-        for protocol in new - old:
-            users = self._as_tcp.setdefault(protocol, set())
-            if not users:
-                text = f"{protocol.value} (first seen at {hostname}) is carried as plain TCP"
-                self._raise(AS_TCP, ("", ""), protocol.value, text, severity=Severity.INFO)
-            users.add(hostname)
+            self._notes[hostname] = new
+        for note in (note for note in old if note not in new):
+            self._noted[note].discard(hostname)
+            if not self._noted[note]:
+                del self._noted[note]
+                self._clear(note.code, ("", ""), note.object)
+        for note in (note for note in new if note not in old):
+            if note not in self._noted:
+                text = f"{note.message} (first seen at {hostname})"
+                self._problems.raise_(msgspec.structs.replace(note, message=text))
+            self._noted.setdefault(note, set()).add(hostname)
 
     def _raise(
         self,

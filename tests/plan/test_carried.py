@@ -36,14 +36,16 @@ def test_datagrams_leave_the_number_to_the_stream():
 def test_a_protocol_that_proxies_do_not_read_is_said_to_be_carried_as_tcp_once():
     ports = (Port("a", 1, Protocol.REDIS), Port("b", 2, Protocol.REDIS), Port("c", 3, Protocol.TLS))
     notes = carried.notes(service("web", ports=ports))
-    assert [("protocol-as-tcp", "redis", Severity.INFO)] == [
+    assert [(carried.AS_TCP, "redis", Severity.INFO)] == [
         (note.code, note.object, note.severity) for note in notes
     ]
 
 
 def test_datagrams_are_said_not_to_be_carried():
     notes = carried.notes(service("web", ports=(Port("dns", 53, Protocol.UDP),)))
-    assert ["protocol-not-carried"] == [note.code for note in notes]
+    assert [(carried.NOT_CARRIED, "udp", Severity.INFO)] == [
+        (note.code, note.object, note.severity) for note in notes
+    ]
 
 
 def test_there_is_nothing_to_say_about_http_and_streams():

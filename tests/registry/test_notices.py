@@ -3,7 +3,8 @@ from __future__ import annotations
 import asyncio
 
 from pilot_core.model import Port, Protocol
-from pilot_core.registry.notices import AS_TCP, CONFLICT, LONELY
+from pilot_core.plan.carried import AS_TCP, NOT_CARRIED
+from pilot_core.registry.notices import CONFLICT, LONELY
 from registries import endpoints, registration, running, service
 
 
@@ -16,6 +17,11 @@ def puts(*records, source="s"):
         await asyncio.Event().wait()
 
     return run
+
+
+def speaks(hostname, *protocols):
+    ports = tuple(Port(f"p{n}", n, protocol) for n, protocol in enumerate(protocols, 1))
+    return puts(service(hostname, ports=ports), source=hostname)
 
 
 async def test_registries_that_disagree_are_a_conflict_until_one_gives_way():
@@ -64,14 +70,11 @@ async def test_lonely_endpoints_are_shown_with_a_registry_that_has_them_now():
 
 
 async def test_a_protocol_that_is_carried_as_tcp_is_said_once_until_nobody_has_it():
-    def speaks(hostname, protocol):
-        return puts(service(hostname, ports=(Port("main", 1, protocol),)), source=hostname)
-
     first = registration("dc1", speaks("a.mesh", Protocol.REDIS))
     second = registration("dc2", speaks("b.mesh", Protocol.REDIS))
     plain = [
         registration(f"p{n}", speaks(f"p{n}.mesh", protocol))
-        for n, protocol in enumerate((Protocol.TCP, Protocol.TLS, Protocol.HTTP, Protocol.UDP))
+        for n, protocol in enumerate((Protocol.TCP, Protocol.TLS, Protocol.HTTP))
     ]
     async with running(first, second, *plain) as stage:
         assert "redis" == stage.problem(AS_TCP).object
@@ -79,5 +82,33 @@ async def test_a_protocol_that_is_carried_as_tcp_is_said_once_until_nobody_has_i
         await stage.pass_time(1)
         assert [AS_TCP] == stage.codes
         await stage.hub.reconfigure(plain)
+        await stage.pass_time(1)
+        assert [] == stage.codes
+
+
+async def test_ports_that_are_left_out_are_said_once_beside_those_carried_as_tcp():
+    first = registration("dc1", speaks("dns.mesh", Protocol.UDP, Protocol.TCP))
+    second = registration("dc2", speaks("game.mesh", Protocol.UDP, Protocol.REDIS))
+    async with running(first, second) as stage:
+        assert [AS_TCP, NOT_CARRIED] == stage.codes
+        said = stage.problem(NOT_CARRIED)
+        assert ("udp", True) == (said.object, "(first seen at " in said.message)
+        await stage.hub.reconfigure([first])
+        await stage.pass_time(1)
+        assert [NOT_CARRIED] == stage.codes
+
+
+async def test_a_port_that_changes_its_protocol_ends_its_note():
+    async def run(sink):
+        sink.put("s", [service("a.mesh", ports=(Port("main", 53, Protocol.UDP),))])
+        sink.synced()
+        await changed.wait()
+        sink.put("s", [service("a.mesh", ports=(Port("main", 53, Protocol.TCP),))])
+        await asyncio.Event().wait()
+
+    changed = asyncio.Event()
+    async with running(registration("dc1", run)) as stage:
+        assert [NOT_CARRIED] == stage.codes
+        changed.set()
         await stage.pass_time(1)
         assert [] == stage.codes
