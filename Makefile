@@ -45,7 +45,7 @@ bench: $(STAMP) ## What it costs, beside the targets
 	@$(BIN)/python tests/benchmarks/run.py $(ARGS)
 
 golden: $(STAMP) ## Write the golden files anew; look at the difference before you commit it
-	@$(BIN)/python -m pytest -q tests/build --update-golden
+	@$(BIN)/python -m pytest -q tests/build tests/adapters/kubernetes/test_kube_golden.py --update-golden
 
 docs: $(STAMP) ## Write the generated pages of docs/ anew
 	@$(BIN)/python tools/gen_docs.py

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
-from pilot_adapter_kubernetes import convert, credentials, facts, resource
+from pilot_adapter_kubernetes import credentials, resource
 from pilot_adapter_kubernetes.api import Api
 from pilot_adapter_kubernetes.catalogue import HOLD, Catalogue
 from pilot_adapter_kubernetes.reflector import Reflector
@@ -155,7 +155,7 @@ class _Session:
     def _put(self, key: str) -> None:
         records, holds = self._catalogue.records(key, self._host.clock.monotonic())
         self._sink.put(f"service/{key}", records)
-        self._say_what_is_not_honoured(key, self._catalogue.fact(key))
+        self._say_what_is_not_honoured(key)
         if holds and key not in self._waiting:
             self._waiting.add(key)
             self._group.create_task(self._again(key))
@@ -165,8 +165,8 @@ class _Session:
         self._waiting.discard(key)
         self._touch(key)
 
-    def _say_what_is_not_honoured(self, key: str, fact: facts.Service | None) -> None:
-        said = convert.unhonoured(fact) if fact is not None else ""
+    def _say_what_is_not_honoured(self, key: str) -> None:
+        said = self._catalogue.unhonoured(key)
         if said:
             self._unhonoured.add(key)
             self._complain(f"services/{key}/spec", f"service {key}: {said}")

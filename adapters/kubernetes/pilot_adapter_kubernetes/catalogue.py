@@ -20,7 +20,8 @@ from pilot_core.model import Endpoint, Endpoints, Record
 HOLD = 3.0
 """Seconds that an endpoint which is in no slice is kept while its pod is alive and ready: slices
 are written one after the other."""
-
+_NAMES = "FQDN"
+"""The deprecated address type of slices that hold DNS names."""
 
 Told = dict[tuple[str, str], Endpoint]
 """Endpoints by (address, pod): pods on the host's network share addresses."""
@@ -63,8 +64,16 @@ class Catalogue:
         """Every service there is, or that has endpoints."""
         return self._services.keys() | self._slices.keys()
 
-    def fact(self, key: str) -> facts.Service | None:
-        return self._services.get(key)
+    def unhonoured(self, key: str) -> str:
+        """What of the service and its slices has no effect, for people; empty if nothing."""
+        fact = self._services.get(key)
+        said = [] if fact is None else list(convert.unhonoured(fact))
+        said += [
+            f"slice {one.key} of the address type {_NAMES} is not used: its names are not resolved"
+            for one in self._slices.get(key, {}).values()
+            if one.address_type == _NAMES
+        ]
+        return "; ".join(said)
 
     # What happens
 
@@ -154,7 +163,7 @@ class Catalogue:
         pending = 0
         known = convert.ports_by_slice_name(fact.spec) if fact is not None else None
         for one in sorted(self._slices.get(key, {}).values(), key=_newest_first):
-            if one.address_type == "FQDN":
+            if one.address_type == _NAMES:
                 continue
             for entry in one.endpoints:
                 said, pod = self._who(one, entry)

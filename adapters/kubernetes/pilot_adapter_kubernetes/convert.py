@@ -28,6 +28,8 @@ from pilot_core.model import (
 from pilot_core.model.service import EVERYWHERE
 
 EXPORT_TO = "networking.istio.io/exportTo"
+IDENTITIES = "alpha.istio.io/canonical-serviceaccounts"
+ACCOUNTS = "alpha.istio.io/kubernetes-serviceaccounts"
 TLS_MODE, LOCALITY = "security.istio.io/tlsMode", "istio-locality"
 HEADLESS = "None"
 _APP_PROTOCOLS = {
@@ -38,6 +40,7 @@ _APP_PROTOCOLS = {
     **{protocol.value: protocol for protocol in Protocol},
 }
 _CARRIED = ("TCP", "UDP")
+_SPIFFE = "spiffe://"
 
 
 def hostname(key: str, domain: str) -> str:
@@ -57,8 +60,9 @@ def service(fact: facts.Service, domain: str) -> Service:
         namespace=fact.key.partition("/")[0],
         ports=tuple(_ports(spec)),
         resolution=_resolution(spec),
-        visibility=_visibility(dict(fact.annotations).get(EXPORT_TO, "")),
+        visibility=_visibility(_listed(fact, EXPORT_TO)),
         addresses=tuple(a for a in spec.cluster_ips or [spec.cluster_ip or ""] if _is_address(a)),
+        identities=tuple(i for i in _listed(fact, IDENTITIES) if i.startswith(_SPIFFE)),
         labels=fact.labels,
     )
 
@@ -73,8 +77,13 @@ def _resolution(spec: wire.ServiceSpec) -> Resolution:
     return Resolution.DNS if is_external(spec) else Resolution.STATIC
 
 
-def _visibility(annotation: str) -> tuple[str, ...]:
-    said = tuple(part.strip() for part in annotation.split(",") if part.strip())
+def _listed(fact: facts.Service, annotation: str) -> tuple[str, ...]:
+    """What stands in an annotation, between commas."""
+    found = dict(fact.annotations).get(annotation, "")
+    return tuple(part.strip() for part in found.split(",") if part.strip())
+
+
+def _visibility(said: tuple[str, ...]) -> tuple[str, ...]:
     if not said:
         return (EVERYWHERE,)
     return tuple(part for part in said if part != "~")
@@ -101,16 +110,20 @@ def _protocol(port: wire.ServicePort) -> Protocol:
     return Protocol.TCP if named is Protocol.UDP else named
 
 
-def unhonoured(fact: facts.Service) -> str:
-    """What the service asks for and does not get, for people; empty if nothing."""
-    said = []
+def unhonoured(fact: facts.Service) -> Iterator[str]:
+    """What the service asks for and does not get, for people."""
     if fact.spec.internal_traffic_policy == "Local":
-        said.append(
-            "internalTrafficPolicy Local is not honoured: callers reach endpoints on any node"
-        )
-    others = [p for p in fact.spec.ports or () if (p.protocol or "TCP") not in _CARRIED]
-    said += [f"port {port_name(p)} is {p.protocol}, which proxies do not carry" for p in others]
-    return "; ".join(said)
+        yield "internalTrafficPolicy Local is not honoured: callers reach endpoints on any node"
+    if fact.spec.traffic_distribution == "PreferSameNode":
+        yield "trafficDistribution PreferSameNode is honoured as far as the subzone, not the node"
+    for port in fact.spec.ports or ():
+        if (port.protocol or "TCP") not in _CARRIED:
+            yield f"port {port_name(port)} is {port.protocol}, which proxies do not carry"
+    if _listed(fact, ACCOUNTS):
+        yield f"annotation {ACCOUNTS} is not read: list whole SPIFFE ids in {IDENTITIES}"
+    for said in _listed(fact, IDENTITIES):
+        if not said.startswith(_SPIFFE):
+            yield f"annotation {IDENTITIES}: {said} is no SPIFFE id"
 
 
 def external(fact: facts.Service, domain: str) -> tuple[Record, ...]:

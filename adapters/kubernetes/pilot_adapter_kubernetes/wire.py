@@ -55,6 +55,7 @@ class ServiceSpec(_Wire, frozen=True):
     selector: dict[str, str] | None = None
     ports: list[ServicePort] | None = None
     internal_traffic_policy: str | None = None
+    traffic_distribution: str | None = None
 
 
 class Service(_Wire, frozen=True):

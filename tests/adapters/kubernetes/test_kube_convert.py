@@ -125,9 +125,7 @@ def test_what_proxies_do_not_carry_is_left_out_and_told():
 
     joined = Joined()
     joined.put(service("web", ports=[sctp], internalTrafficPolicy="Local"))
-    fact = joined.catalogue.fact("shop/web")
-    assert fact is not None
-    told = convert.unhonoured(fact)
+    told = joined.catalogue.unhonoured("shop/web")
     assert "internalTrafficPolicy Local is not honoured" in told
     assert "port sig is SCTP" in told
 

@@ -9,7 +9,7 @@ import msgspec
 from pilot_adapter_kubernetes import resource
 from pilot_adapter_kubernetes.catalogue import Catalogue
 
-from pilot_core.model import Endpoint, Endpoints, Service
+from pilot_core.model import Endpoint, Endpoints, MeshService, Record, Service, Shard, World, text
 
 _KINDS = {
     "Service": resource.SERVICES,
@@ -38,7 +38,7 @@ class Joined:
     def put(self, *objects: dict[str, Any]) -> None:
         for sent in objects:
             self._version += 1
-            meta = {**sent["metadata"], "resourceVersion": str(self._version)}
+            meta = {"resourceVersion": str(self._version), **sent["metadata"]}
             raw = msgspec.Raw(json.dumps({**sent, "metadata": meta}).encode())
             fact = _KINDS[sent["kind"]].read(raw)
             old = self._known.get((sent["kind"], fact.key))
@@ -62,5 +62,19 @@ class Joined:
     def addresses(self, key: str = "shop/web") -> list[str]:
         return [e.address for e in self.endpoints(key)]
 
-    def _records(self, key: str) -> tuple[Any, ...]:
+    def plain(self) -> dict[str, Any]:
+        """The text form of all there is, and what of it has no effect."""
+        services: dict[str, MeshService] = {}
+        shards: dict[str, tuple[Shard, ...]] = {}
+        for key in self.catalogue.keys:
+            for record in self._records(key):
+                if isinstance(record, Service):
+                    services[record.hostname] = MeshService(record, ())
+                else:
+                    shards[record.hostname] = (Shard("", "", record.endpoints),)
+        world, _ = World().apply(services, shards)
+        said = sorted(filter(None, (self.catalogue.unhonoured(k) for k in self.catalogue.keys)))
+        return text.plain(world) | {"not honoured": said, "pending": self.catalogue.pending}
+
+    def _records(self, key: str) -> tuple[Record, ...]:
         return self.catalogue.records(key, self.now)[0]
