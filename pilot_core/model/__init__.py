@@ -15,6 +15,7 @@ from pilot_core.model.endpoint import (
 )
 from pilot_core.model.merge import Conflict, MeshService
 from pilot_core.model.origin import NOWHERE, Origin
+from pilot_core.model.policy import Authorization, Policy, Traffic
 from pilot_core.model.problem import Problem, Severity
 from pilot_core.model.protocol import Protocol, from_port_name
 from pilot_core.model.proxy import Mode, Proxy, ProxyKind
@@ -27,6 +28,7 @@ from pilot_core.model.world import World
 __all__ = [
     "NOWHERE",
     "NO_LOCALITY",
+    "Authorization",
     "Claim",
     "Conflict",
     "Delta",
@@ -38,6 +40,7 @@ __all__ = [
     "MeshService",
     "Mode",
     "Origin",
+    "Policy",
     "Port",
     "Problem",
     "Protocol",
@@ -51,6 +54,7 @@ __all__ = [
     "Shard",
     "Table",
     "TlsMode",
+    "Traffic",
     "Workload",
     "World",
     "from_port_name",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from pilot_core.model.record import RecordKey
+
 
 class Delta(msgspec.Struct, frozen=True, gc=False):
     """Names only; the values are in the two worlds.
@@ -14,9 +16,10 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
     services: frozenset[str] = frozenset()
     endpoints: frozenset[str] = frozenset()
     addresses: frozenset[str] = frozenset()
+    policies: frozenset[RecordKey] = frozenset()
 
     def __bool__(self) -> bool:
-        return bool(self.services or self.endpoints)
+        return bool(self.services or self.endpoints or self.policies)
 
     @property
     def hostnames(self) -> frozenset[str]:
@@ -28,4 +31,5 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
             self.services | later.services,
             self.endpoints | later.endpoints,
             self.addresses | later.addresses,
+            self.policies | later.policies,
         )

@@ -7,9 +7,10 @@ from typing import TypeAlias
 import msgspec
 
 from pilot_core.model.endpoint import Endpoints
+from pilot_core.model.policy import Policy
 from pilot_core.model.service import Service
 
-Record: TypeAlias = Service | Endpoints
+Record: TypeAlias = Service | Endpoints | Policy
 """Every kind of record is a frozen struct with `kind`, `key` and `origin`.
 
 A new kind joins this union and gets a table in the world; adapters and the registry need not know.

@@ -3,6 +3,7 @@
 Rule 1: `world(plain(w))` holds what `w` holds, save origins and conflicts, which tell of documents
 and claims rather than of the mesh.
 Rule 2: what has its default value is not written; hostnames are sorted, endpoints keep their order.
+Policies are written out in full, where there are any.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 
 from pilot_core.model.endpoint import NO_LOCALITY, Endpoint, Health, Locality, Shard, TlsMode
 from pilot_core.model.merge import MeshService
+from pilot_core.model.record import Claim, RecordKey
 from pilot_core.model.service import EVERYWHERE, Port, Resolution, Service
 from pilot_core.model.world import World
 
@@ -63,6 +65,7 @@ class _ShardText(
 class _WorldText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     services: tuple[_ServiceText, ...] = ()
     endpoints: tuple[_ShardText, ...] = ()
+    policies: tuple[Claim, ...] = ()
 
 
 def plain(world: World) -> dict[str, Any]:
@@ -74,8 +77,11 @@ def plain(world: World) -> dict[str, Any]:
             for hostname in sorted(world.endpoints)
             for shard in world.endpoints[hostname]
         ),
+        policies=tuple(claim for key in sorted(world.policies) for claim in world.policies[key]),
     )
     made: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(written))
+    if not made["policies"]:
+        del made["policies"]
     return made
 
 
@@ -85,9 +91,13 @@ def world(tree: Any) -> World:
     shards: dict[str, list[Shard]] = {}
     for shard in read.endpoints:
         shards.setdefault(shard.hostname, []).append(_shard(shard))
+    policies: dict[RecordKey, list[Claim]] = {}
+    for claim in read.policies:
+        policies.setdefault(claim.record.key, []).append(claim)
     made, _ = World().apply(
         {text.hostname: _service(text) for text in read.services},
         {hostname: tuple(found) for hostname, found in shards.items()},
+        {key: tuple(found) for key, found in policies.items()},
     )
     return made
 

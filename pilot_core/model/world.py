@@ -12,11 +12,14 @@ from collections.abc import Iterator, Mapping
 from pilot_core.model.delta import Delta
 from pilot_core.model.endpoint import Endpoint, Shard
 from pilot_core.model.merge import MeshService
+from pilot_core.model.record import Claim, RecordKey
 from pilot_core.model.service import EVERYWHERE, Service
 from pilot_core.model.table import Table
 
 _NO_NAMES: Table[str, bool] = Table()
 _NO_SHARDS: tuple[Shard, ...] = ()
+_NO_CLAIMS: tuple[Claim, ...] = ()
+_NO_POLICIES: Mapping[RecordKey, tuple[Claim, ...]] = {}
 
 
 class World:
@@ -26,10 +29,12 @@ class World:
     have no endpoints.
     """
 
-    __slots__ = ("_by_address", "_by_namespace", "_private_to", "endpoints", "services")
+    __slots__ = ("_by_address", "_by_namespace", "_private_to", "endpoints", "policies", "services")
 
     services: Table[str, MeshService]
     endpoints: Table[str, tuple[Shard, ...]]
+    policies: Table[RecordKey, tuple[Claim, ...]]
+    """Whoever says something under that key, the decisive one first."""
     _by_address: Table[str, Table[str, bool]]
     _by_namespace: Table[str, Table[str, bool]]
     _private_to: Table[str, Table[str, bool]]
@@ -37,6 +42,7 @@ class World:
     def __init__(self) -> None:
         self.services = Table()
         self.endpoints = Table()
+        self.policies = Table()
         self._by_address = Table()
         self._by_namespace = Table()
         self._private_to = Table()
@@ -45,17 +51,21 @@ class World:
         self,
         services: Mapping[str, MeshService | None],
         endpoints: Mapping[str, tuple[Shard, ...]],
+        policies: Mapping[RecordKey, tuple[Claim, ...]] = _NO_POLICIES,
     ) -> tuple[World, Delta]:
-        """The world in which these hostnames have these values; None and `()` mean gone."""
+        """The world in which these hostnames and keys have these values; None and `()` mean
+        gone."""
         new_services = {h: s for h, s in services.items() if self.services.get(h) != s}
         new_endpoints = {
             h: e for h, e in endpoints.items() if self.endpoints.get(h, _NO_SHARDS) != e
         }
-        if not new_services and not new_endpoints:
+        new_policies = {k: p for k, p in policies.items() if self.policies.get(k, _NO_CLAIMS) != p}
+        if not new_services and not new_endpoints and not new_policies:
             return self, Delta()
         world = World.__new__(World)
         world.services = _replace(self.services, new_services)
         world.endpoints = _replace(self.endpoints, new_endpoints)
+        world.policies = _replace(self.policies, new_policies)
         world._by_namespace = self._index_namespaces(new_services)
         world._private_to = self._index_audiences(new_services)
         moved = self._moved_addresses(new_endpoints)
@@ -64,7 +74,12 @@ class World:
         touched |= self._changed_addresses(new_endpoints)
         for hostname in new_services:
             touched |= _addresses(world.endpoints.get(hostname, _NO_SHARDS) or ())
-        delta = Delta(frozenset(new_services), frozenset(new_endpoints), frozenset(touched))
+        delta = Delta(
+            frozenset(new_services),
+            frozenset(new_endpoints),
+            frozenset(touched),
+            frozenset(new_policies),
+        )
         return world, delta
 
     def service(self, hostname: str) -> Service | None:

@@ -14,8 +14,18 @@ from typing import get_args
 
 import msgspec
 
-from pilot_core.model import Endpoint, Endpoints, Origin, Port, Record, RecordKey, Service
+from pilot_core.model import (
+    Endpoint,
+    Endpoints,
+    Origin,
+    Policy,
+    Port,
+    Record,
+    RecordKey,
+    Service,
+)
 from pilot_core.model.endpoint import UNIX
+from pilot_core.model.policy import ANYBODY
 from pilot_core.telemetry.problems import legible
 
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\Z")
@@ -23,6 +33,7 @@ _DNS_NAME = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,251}[a-zA-Z0-9_.])?\Z")
 _NAMESPACE = re.compile(r"[^\s/|~]{1,253}\Z")
 _ONLY_DIGITS = re.compile(r"[0-9.]*\Z")
 _HOSTNAME_LIMIT = 253
+_NAME_LIMIT = 500
 _WEIGHT_LIMIT = 2**32 - 1
 _PORT_LIMIT = 65535
 _UNIX_LIMIT = 107
@@ -50,9 +61,9 @@ def key(record: object) -> RecordKey | None:
     """The record's key; None where what was put is no record, or has no name."""
     if type(record) not in KINDS:
         return None
-    hostname = record.hostname  # type: ignore[attr-defined]
+    kind, named = record.key  # type: ignore[attr-defined]
     # mypy: KINDS holds the members of the union Record, which all have one.
-    return (record.kind, hostname) if isinstance(hostname, str) else None  # type: ignore[attr-defined]
+    return (kind, named) if isinstance(named, str) else None
 
 
 def admit(record: object, known: Record | None = None) -> Record:
@@ -93,12 +104,14 @@ def name(record: object) -> str:
     found = key(record)
     if found is None:
         return type(record).__name__
-    kind, hostname = found
-    return f"{kind} {hostname[:60]!r}"
+    kind, named = found
+    return f"{kind} {named[:60]!r}"
 
 
 def problem_of(record: Record) -> str:
     """What a record of the right types says that cannot be served; empty if nothing."""
+    if isinstance(record, Policy):
+        return _policy(record)
     found = hostname_problem(record.hostname)
     if found:
         return found
@@ -115,6 +128,13 @@ def hostname_problem(hostname: str) -> str:
     if not all(_LABEL.match(label) for label in labels):
         return f"{hostname!r} is not a hostname in lower case"
     return ""
+
+
+def _policy(policy: Policy) -> str:
+    if not 0 < len(policy.name) <= _NAME_LIMIT or not policy.name.isprintable():
+        return f"{policy.kind} {policy.name[:60]!r} has no name of 1 to {_NAME_LIMIT} characters"
+    problem = "" if policy.hostname == ANYBODY else hostname_problem(policy.hostname)
+    return f"{policy.kind} {policy.name[:60]}: {problem}" if problem else ""
 
 
 def _service(service: Service) -> str:

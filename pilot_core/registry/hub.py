@@ -32,6 +32,7 @@ from pilot_core.registry.refusals import Refusals
 from pilot_core.registry.session import Session
 from pilot_core.registry.state import RegistryState, Status
 from pilot_core.registry.supervisor import STALE, Supervisor
+from pilot_core.registry.unapplied import Unapplied
 from pilot_core.telemetry.problems import Problems
 
 log = logging.getLogger(__name__)
@@ -96,6 +97,7 @@ class Hub:
         self._leaving: set[asyncio.Task[NoReturn]] = set()
         self._order: dict[str, int] = {}
         self._notices = Notices(problems)
+        self._unapplied = Unapplied(problems)
         self._unnoticed: set[str] = set()
         self._progress = asyncio.Event()
         self._batch = Batch(self._take, quiet=limits.quiet, longest=limits.longest, clock=clock)
@@ -315,8 +317,9 @@ class Hub:
             return
         merged = merging.merged(self._mirror, dirty, self._order)
         old = self.world
-        self.world, delta = old.apply(merged.services, merged.endpoints)
+        self.world, delta = old.apply(merged.services, merged.endpoints, merged.policies)
         self._notices.services(merged.services)
+        self._unapplied.policies(merged.policies)
         self._notice_endpoints(merged.hostnames())
         if delta:
             for follower in self._followers:

@@ -19,6 +19,7 @@ class Merged(msgspec.Struct, frozen=True):
 
     services: dict[str, MeshService | None]
     endpoints: dict[str, tuple[Shard, ...]]
+    policies: dict[RecordKey, tuple[Claim, ...]]
 
     def hostnames(self) -> set[str]:
         return self.services.keys() | self.endpoints.keys()
@@ -26,13 +27,15 @@ class Merged(msgspec.Struct, frozen=True):
 
 def merged(mirror: Mirror, keys: Iterable[RecordKey], order: Mapping[str, int]) -> Merged:
     """These keys, with the registries' precedence (0 decides)."""
-    result = Merged({}, {})
+    result = Merged({}, {}, {})
     for kind, name in keys:
         ranked = claims(mirror, (kind, name), order)
         if kind == "service":
             result.services[name] = services(ranked)
-        else:
+        elif kind == "endpoints":
             result.endpoints[name] = _shards(ranked)
+        else:
+            result.policies[kind, name] = tuple(ranked)
     return result
 
 

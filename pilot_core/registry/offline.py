@@ -27,7 +27,7 @@ def world_of(paths: Iterable[str], refused: list[Finding]) -> World:
         for file in _files(Path(path)):
             refused.extend(_read(mirror, path, file))
     merged = merging.merged(mirror, mirror.take(), order)
-    world, _ = World().apply(merged.services, merged.endpoints)
+    world, _ = World().apply(merged.services, merged.endpoints, merged.policies)
     return world
 
 
