@@ -10,8 +10,8 @@ Rule 3: stale beats partial. What cannot be read completely is not put at all.
 Rule 4: one bad object is `warn`ed about and skipped; it never ends the session.
 Rule 5: no I/O in `__init__`: `pilot-core check` builds every adapter and runs none.
 
-This module, `pilot_core.model`, `pilot_core.aio` and `pilot_core.testing` are the public face for
-plugin authors; `API` rises with every incompatible change in them.
+This module, `pilot_core.model`, `pilot_core.aio`, `pilot_core.connector` and `pilot_core.testing`
+are the public face for plugin authors; `API` rises with every incompatible change in them.
 """
 
 from __future__ import annotations

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
-import ssl
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
+import self_signed
 from catalogues import catalogue
 from http_registry import HttpRegistry
 from pilot_core.adapter import Unavailable
@@ -21,48 +16,33 @@ from pilot_core.testing import FakeClock, RecordingSink, host, session
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 that is its own authority, with its key in the same file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "registry")])
-    now = datetime.datetime.now(datetime.UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("authority") / "both.pem"
-    pem = serialization.Encoding.PEM
-    path.write_bytes(
-        certificate.public_bytes(pem)
-        + key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return path
-
-
-def server_tls(authority: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(authority)
-    return context
+    return self_signed.write(tmp_path_factory.mktemp("authority") / "both.pem")
 
 
 async def test_a_server_of_a_trusted_authority_is_read(authority):
-    async with HttpRegistry(catalogue("a.mesh"), tls=server_tls(authority)) as server:
+    async with HttpRegistry(catalogue("a.mesh"), tls=self_signed.server_tls(authority)) as server:
         http = Http(HttpConfig(url=server.url, ca_file=authority), host())
         async with session(http) as sink:
             await sink.until(lambda: sink.is_synced)
             assert ["a.mesh"] == sink.hostnames
 
 
+async def test_authorities_that_are_written_anew_are_trusted_by_the_next_session(
+    authority, tmp_path
+):
+    mine = self_signed.write(tmp_path / "trusted.pem")
+    async with HttpRegistry(catalogue("a.mesh"), tls=self_signed.server_tls(authority)) as server:
+        http = Http(HttpConfig(url=server.url, ca_file=mine), host())
+        with pytest.raises(Unavailable, match="certificate verify failed"):
+            await http.run(RecordingSink())
+        mine.write_bytes(authority.read_bytes())
+        async with session(http) as sink:
+            await sink.until(lambda: sink.is_synced)
+            assert ["a.mesh"] == sink.hostnames
+
+
 async def test_a_server_of_an_unknown_authority_is_not(authority):
-    async with HttpRegistry(catalogue("a.mesh"), tls=server_tls(authority)) as server:
+    async with HttpRegistry(catalogue("a.mesh"), tls=self_signed.server_tls(authority)) as server:
         with pytest.raises(Unavailable, match="certificate verify failed"):
             await Http(HttpConfig(url=server.url), host()).run(RecordingSink())
         assert [] == server.requests

@@ -19,6 +19,7 @@ from yarl import URL
 
 from pilot_adapter_consul.settings import ConsulConfig
 from pilot_core.adapter import Denied, Unavailable
+from pilot_core.connector import Connector
 
 SHORT, LONG = 30, 300
 """Seconds that the agent holds a blocking query; it adds up to a sixteenth. The few that are held
@@ -66,7 +67,7 @@ class Agent:
 
     async def __aenter__(self) -> Self:
         # `limit`: how many are open at a time is the watches' business.
-        connector = aiohttp.TCPConnector(ssl=trust(self._config), limit=0)
+        connector = Connector(ssl=trust(self._config), limit=0)
         jar = aiohttp.DummyCookieJar()
         self._client = aiohttp.ClientSession(connector=connector, cookie_jar=jar)
         return self

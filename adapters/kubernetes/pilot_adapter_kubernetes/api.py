@@ -18,14 +18,13 @@ from pilot_adapter_kubernetes import wire
 from pilot_adapter_kubernetes.credentials import Access
 from pilot_core.adapter import Unavailable
 from pilot_core.clock import Clock
+from pilot_core.connector import Connector
 
 _CONNECT = 10.0
 _ANSWER = 30.0
 """Seconds until a server has begun to answer."""
 _OLD = 600.0
 """Seconds after which credentials are read again before the next request."""
-_GOODBYE = 0.1
-"""Seconds for connections to be closed on both sides."""
 _READ_AT_ONCE = 2**18
 _MESSAGE = 300
 
@@ -55,20 +54,15 @@ class Api:
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=min(_CONNECT, self._idle), sock_read=self._idle
             ),
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=Connector(limit=0),
             read_bufsize=_READ_AT_ONCE,
             trust_env=False,
         )
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        if self._session is None:
-            return
-        await self._session.close()
-        if self._access is not None and self._access.tls is not True:
-            # Closing TLS takes a word from the server, which aiohttp does not wait for:
-            # https://docs.aiohttp.org/en/stable/client_advanced.html#graceful-shutdown
-            await asyncio.sleep(_GOODBYE)
+        if self._session is not None:
+            await self._session.close()
 
     @asynccontextmanager
     async def get(
@@ -83,11 +77,7 @@ class Api:
         async with answer:
             if answer.status != 200:
                 raise await _refused(answer)
-            try:
-                yield answer
-            except BaseException:
-                _abort(answer)
-                raise
+            yield answer
 
     async def _send(
         self, method: str, path: str, params: Mapping[str, str], body: bytes | None
@@ -126,14 +116,6 @@ class Api:
                 self._access = await self._load()
                 self._read_at = self._clock.monotonic()
             return self._access
-
-
-def _abort(answer: aiohttp.ClientResponse) -> None:
-    """Drop a connection in the midst of an answer. To close it would wait for the server's part of
-    the TLS shutdown, and leave the socket behind where the event loop ends before."""
-    connection = answer.connection
-    if connection is not None and connection.transport is not None:
-        connection.transport.abort()
 
 
 async def _refused(answer: aiohttp.ClientResponse) -> Refused:

@@ -20,6 +20,7 @@ import aiohttp
 import msgspec
 
 from pilot_core.adapter import Denied, Unavailable
+from pilot_core.connector import Connector
 
 _PATH = "/api/v1"
 _HOPS = 3
@@ -40,7 +41,7 @@ class Master:
     async def __aenter__(self) -> Master:
         tls = ssl.create_default_context(cafile=self._ca_file) if self._ca_file else True
         self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=tls),
+            connector=Connector(ssl=tls),
             headers={"Content-Type": "application/json", "Accept": "application/json"},
             timeout=_TIMEOUT,
             cookie_jar=aiohttp.DummyCookieJar(),
