@@ -58,6 +58,12 @@ _DESCRIPTION = (
     click.option(
         "--admin", default="127.0.0.1:15000", metavar="IP:PORT", help="Port 0: Envoy chooses."
     ),
+    click.option(
+        "--agent-socket",
+        default="",
+        metavar="PATH",
+        help="The node agent's socket: certificates come from it, for mutual TLS.",
+    ),
     click.option("--sotw", is_flag=True, help="State of the world instead of delta xDS."),
 )
 
@@ -90,6 +96,7 @@ def _bootstrap(said: dict[str, Any]) -> dict[str, Any]:
             inbound=proxy_options.inbound(said["inbound"]),
             http_listener=listener and proxy_options.address("--http-listener", listener),
             admin=proxy_options.address("--admin", said["admin"], zero=True),
+            agent_socket=said["agent_socket"],
             is_sotw=said["sotw"],
         )
     )

@@ -40,6 +40,7 @@ class Parts:
             problems=self.problems,
             metrics=XdsMetrics(self.metrics.registry),
             origin_of=self._origin_of,
+            trust_domain=settings.mesh.trust_domain,
         )
         self.health = HealthService()
         self.transport = GrpcTransport(

@@ -50,10 +50,14 @@ class Proxy(msgspec.Struct, frozen=True, gc=False, cache_hash=True, kw_only=True
     inbound: tuple[tuple[int, str], ...] = ()
     """(service endpoint's port, application address) pairs, sorted."""
     http_listener: str = ""
+    has_agent: bool = False
+    """Its certificates come from an agent beside it, so that it can speak the mesh's TLS."""
     version: str = ""
     """Envoy's version, or the client library's."""
 
 
+AGENT = "agent"
+"""What a node's `PILOT_TLS` says where an agent is beside the proxy."""
 _MAX_ID = 512
 _PORT_DIGITS = 5
 _KINDS = {"sidecar": ProxyKind.SIDECAR, "router": ProxyKind.ROUTER}
@@ -91,6 +95,7 @@ def describe(
         outbound=tuple(sorted(_pairs(metadata, "PILOT_OUTBOUND").items())),
         inbound=tuple(sorted(_ports(_pairs(metadata, "PILOT_INBOUND")))),
         http_listener=_text(metadata, "PILOT_HTTP_LISTENER"),
+        has_agent=_text(metadata, "PILOT_TLS") == AGENT,
         version=version,
     )
 

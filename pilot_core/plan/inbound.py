@@ -13,6 +13,7 @@ import msgspec
 from pilot_core.model import NO_LOCALITY, Endpoint, Health, Service, World
 from pilot_core.plan import addresses, carried, names
 from pilot_core.plan.views import (
+    CallersView,
     ClusterView,
     Direction,
     Discovery,
@@ -26,13 +27,14 @@ class Stand(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """Where a sidecar stands: its addresses, its namespace, and (port, application) pairs.
 
     `taken` are (address, port) pairs that other listeners of the same proxy have: Envoy refuses a
-    second one there.
+    second one there. `trust_domain` is empty where it cannot speak the mesh's TLS.
     """
 
     addresses: tuple[str, ...]
     namespace: str
     applications: tuple[tuple[int, str], ...] = ()
     taken: frozenset[tuple[str, int]] = frozenset()
+    trust_domain: str = ""
 
 
 class _Served(msgspec.Struct, frozen=True, gc=False):
@@ -53,6 +55,7 @@ def listeners(world: World, stand: Stand) -> tuple[ForwardListenerView, ...]:
             cluster=names.inbound_cluster(served.port),
             http=served.http,
             direction=Direction.INBOUND,
+            callers=CallersView(stand.trust_domain, True) if stand.trust_domain else None,
         )
         for served in _served(world, stand)
     )

@@ -3,7 +3,8 @@
 Rule 1: a key is all that a layer depends on besides the world. Equal keys, one layer.
 Rule 2: `watches` names what can change the layer; a change that touches none of it never asks.
 Rule 3: `changes` costs the size of the change, and an endpoint-only change makes views of
-endpoints only (DNS names are part of their cluster, and the one exception).
+endpoints only. There are two exceptions: DNS names are part of their cluster, and so are the
+identities of endpoints that terminate the mesh's TLS, for proxies that can speak it.
 """
 
 from __future__ import annotations
@@ -122,40 +123,50 @@ def _resolution(world: World, hostname: str) -> Resolution | None:
 
 
 class PublicClusters(_Public, frozen=True):
-    """The clusters of services that everybody sees."""
+    """The clusters of services that everybody sees; `trust_domain` is that of proxies that can
+    speak the mesh's TLS, empty for all others."""
 
+    trust_domain: str = ""
     type: ClassVar[str] = CLUSTER
 
     def of(self, world: World, hostname: str) -> Iterable[View]:
         service = self.seen(world, hostname)
-        return outbound.clusters(world, service) if service else ()
+        if service is None:
+            return ()
+        return outbound.clusters(world, service, trust_domain=self.trust_domain)
 
     def touched(self, new: World, delta: Delta) -> Iterable[str]:
-        return _clusters_touched(new, delta)
+        return delta.hostnames if self.trust_domain else _clusters_touched(new, delta)
 
 
 class PrivateClusters(_Private, frozen=True):
     """The clusters of services that this namespace sees, and not everybody."""
 
+    trust_domain: str = ""
     type: ClassVar[str] = CLUSTER
 
     def of(self, world: World, hostname: str) -> Iterable[View]:
         service = self.seen(world, hostname)
-        return outbound.clusters(world, service) if service else ()
+        if service is None:
+            return ()
+        return outbound.clusters(world, service, trust_domain=self.trust_domain)
 
     def touched(self, new: World, delta: Delta) -> Iterable[str]:
-        return _clusters_touched(new, delta)
+        return delta.hostnames if self.trust_domain else _clusters_touched(new, delta)
 
 
 class PublicEndpoints(_Public, frozen=True):
     """The load assignments behind PublicClusters, for proxies at one place."""
 
     near: Locality
+    mutual: bool = False
     type: ClassVar[str] = ENDPOINTS
 
     def of(self, world: World, hostname: str) -> Iterable[View]:
         service = self.seen(world, hostname)
-        return outbound.load_assignments(world, service, self.near) if service else ()
+        if service is None:
+            return ()
+        return outbound.load_assignments(world, service, self.near, mutual=self.mutual)
 
     def touched(self, new: World, delta: Delta) -> Iterable[str]:
         return delta.hostnames
@@ -165,11 +176,14 @@ class PrivateEndpoints(_Private, frozen=True):
     """The load assignments behind PrivateClusters, for proxies at one place."""
 
     near: Locality
+    mutual: bool = False
     type: ClassVar[str] = ENDPOINTS
 
     def of(self, world: World, hostname: str) -> Iterable[View]:
         service = self.seen(world, hostname)
-        return outbound.load_assignments(world, service, self.near) if service else ()
+        if service is None:
+            return ()
+        return outbound.load_assignments(world, service, self.near, mutual=self.mutual)
 
     def touched(self, new: World, delta: Delta) -> Iterable[str]:
         return delta.hostnames

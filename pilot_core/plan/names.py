@@ -6,6 +6,8 @@ BLACK_HOLE = "BlackHoleCluster"
 PASSTHROUGH = "PassthroughCluster"
 OUTBOUND_HTTP = "outbound-http"
 """The HTTP listener's name, and that of its route configuration."""
+_LONGEST_SERVER_NAME = 255
+"""Bytes (RFC 6066 with RFC 1035; what TLS libraries take)."""
 
 
 def outbound_cluster(hostname: str, port: int, subset: str = "") -> str:
@@ -14,6 +16,13 @@ def outbound_cluster(hostname: str, port: int, subset: str = "") -> str:
 
 def inbound_cluster(port: int) -> str:
     return f"inbound|{port}||"
+
+
+def server_name(cluster: str) -> str:
+    """What a caller says in its TLS hello (SNI) to the endpoints of an outbound cluster; empty
+    where that would be longer than a hello may say."""
+    name = cluster.replace("|", "_.")
+    return name if len(name) <= _LONGEST_SERVER_NAME else ""
 
 
 def hostname_of_cluster(name: str) -> str:

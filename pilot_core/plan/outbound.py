@@ -12,9 +12,10 @@ from pilot_core.model import (
     Port,
     Resolution,
     Service,
+    TlsMode,
     World,
 )
-from pilot_core.plan import addresses, carried, names
+from pilot_core.plan import addresses, carried, identities, names
 from pilot_core.plan.views import (
     ClusterView,
     Discovery,
@@ -31,41 +32,60 @@ _DISCOVERY = {
 }
 
 
-def clusters(world: World, service: Service) -> tuple[ClusterView, ...]:
-    """One cluster per port; the endpoints are part of it only where they are DNS names."""
+def clusters(world: World, service: Service, *, trust_domain: str = "") -> tuple[ClusterView, ...]:
+    """One cluster per port; the endpoints are part of it only where they are DNS names.
+
+    `trust_domain` is that of callers who can speak the mesh's TLS; empty for those who cannot.
+    """
+    found = tuple(world.endpoints_of(service.hostname))
     return tuple(
         ClusterView(
             name=names.outbound_cluster(service.hostname, port.number),
             discovery=_DISCOVERY[service.resolution],
             http2=port.protocol.is_http2,
-            localities=_inside(world, service, port),
+            localities=_inside(found, service, port, mutual=bool(trust_domain)),
+            identities=(
+                identities.behind(found, service, port, trust_domain)
+                if trust_domain and service.resolution is not Resolution.PASSTHROUGH
+                else ()
+            ),
         )
         for port in carried.ports(service)
     )
 
 
-def _inside(world: World, service: Service, port: Port) -> tuple[LocalityView, ...]:
+def _inside(
+    found: tuple[Endpoint, ...], service: Service, port: Port, *, mutual: bool
+) -> tuple[LocalityView, ...]:
     if service.resolution is not Resolution.DNS:
         return ()
-    return localities(world.endpoints_of(service.hostname), service, port, NO_LOCALITY)
+    return localities(found, service, port, NO_LOCALITY, mutual=mutual)
 
 
-def load_assignments(world: World, service: Service, near: Locality) -> tuple[EndpointsView, ...]:
-    """One load assignment per port of a static service, for proxies at `near`."""
+def load_assignments(
+    world: World, service: Service, near: Locality, *, mutual: bool = False
+) -> tuple[EndpointsView, ...]:
+    """One load assignment per port of a static service, for proxies at `near` that can or cannot
+    speak the mesh's TLS."""
     if service.resolution is not Resolution.STATIC:
         return ()
     found = tuple(world.endpoints_of(service.hostname))
     return tuple(
         EndpointsView(
             names.outbound_cluster(service.hostname, port.number),
-            localities(found, service, port, near),
+            localities(found, service, port, near, mutual=mutual),
         )
         for port in carried.ports(service)
     )
 
 
 def localities(
-    endpoints: Iterable[Endpoint], service: Service, port: Port, near: Locality
+    endpoints: Iterable[Endpoint],
+    service: Service,
+    port: Port,
+    near: Locality,
+    *,
+    mutual: bool = False,
 ) -> tuple[LocalityView, ...]:
     """The endpoints that can serve the port, by place, the nearest first.
 
@@ -75,7 +95,7 @@ def localities(
     places: dict[Locality, list[EndpointView]] = {}
     taken: set[tuple[str, int]] = set()
     for endpoint in endpoints:
-        view = _endpoint(endpoint, service, port)
+        view = _endpoint(endpoint, service, port, mutual=mutual)
         if view is None or (where := (view.addresses[0], view.port)) in taken:
             continue
         taken.add(where)
@@ -100,13 +120,16 @@ def _known(place: Locality) -> Locality:
     return place if place.zone or not place.subzone else Locality(place.region)
 
 
-def _endpoint(endpoint: Endpoint, service: Service, port: Port) -> EndpointView | None:
+def _endpoint(
+    endpoint: Endpoint, service: Service, port: Port, *, mutual: bool
+) -> EndpointView | None:
     usable = addresses.usable(endpoint.addresses, service.resolution)
     number = endpoint.number(port)
     if not usable or number is None or not carried.is_port(number):
         return None
     number = 0 if addresses.is_unix(usable[0]) else number
-    return EndpointView(usable, number, endpoint.health, endpoint.weight, endpoint.tls)
+    tls = endpoint.tls if mutual else TlsMode.PLAIN
+    return EndpointView(usable, number, endpoint.health, endpoint.weight, tls)
 
 
 @functools.lru_cache(maxsize=65536)

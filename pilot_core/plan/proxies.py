@@ -6,6 +6,7 @@ import msgspec
 
 from pilot_core.model import Locality, Proxy, ProxyKind
 from pilot_core.plan import addresses, carried, layers
+from pilot_core.plan.identities import DEFAULT_TRUST_DOMAIN
 from pilot_core.plan.inbound import Stand
 from pilot_core.plan.layers import LayerKey, Wanted
 from pilot_core.plan.views import Direction
@@ -27,16 +28,19 @@ class ProxyPlan(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
         return self.clusters + self.endpoints + self.listeners + self.routes
 
 
-def plan(proxy: Proxy) -> ProxyPlan:
-    """What a proxy is to have, by what it says of itself."""
+def plan(proxy: Proxy, trust_domain: str = DEFAULT_TRUST_DOMAIN) -> ProxyPlan:
+    """What a proxy is to have, by what it says of itself. The mesh's TLS is for those that have an
+    agent to get certificates from; a gRPC library would want them in another way."""
     namespace, near = proxy.namespace, proxy.locality
+    mutual = proxy.has_agent and proxy.kind is not ProxyKind.GRPC
+    trusted = trust_domain if mutual else ""
     clusters: tuple[LayerKey, ...] = (
-        layers.PublicClusters(),
-        layers.PrivateClusters(namespace),
+        layers.PublicClusters(trusted),
+        layers.PrivateClusters(namespace, trusted),
     )
     endpoints = (
-        layers.PublicEndpoints(_place(near)),
-        layers.PrivateEndpoints(namespace, _place(near)),
+        layers.PublicEndpoints(_place(near), mutual),
+        layers.PrivateEndpoints(namespace, _place(near), mutual),
     )
     if proxy.kind is ProxyKind.GRPC:
         return ProxyPlan(clusters, endpoints, (layers.ApiListeners(namespace),), ())
@@ -48,7 +52,7 @@ def plan(proxy: Proxy) -> ProxyPlan:
         listeners += (layers.ExplicitListeners(namespace, explicit),)
     if proxy.kind is ProxyKind.SIDECAR and proxy.addresses:
         taken = frozenset({(http.address, http.port), *(where for where, _ in explicit)})
-        stand = Stand(proxy.addresses, namespace, proxy.inbound, taken)
+        stand = Stand(proxy.addresses, namespace, proxy.inbound, taken, trusted)
         clusters += (layers.InboundClusters(stand),)
         listeners += (layers.InboundListeners(stand),)
     return ProxyPlan(clusters, endpoints, listeners, (layers.HttpRoutes(namespace),))

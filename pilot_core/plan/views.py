@@ -53,12 +53,17 @@ class Discovery(enum.StrEnum):
 
 
 class ClusterView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
-    """A cluster (CDS). `localities` is empty unless the endpoints are part of it."""
+    """A cluster (CDS). `localities` is empty unless the endpoints are part of it.
+
+    `identities` are the SPIFFE ids that its endpoints with mutual TLS may show; empty where it has
+    none of those.
+    """
 
     name: str
     discovery: Discovery
     http2: bool = False
     localities: tuple[LocalityView, ...] = ()
+    identities: tuple[str, ...] = ()
 
 
 class VirtualHostView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
@@ -102,8 +107,19 @@ class HttpListenerView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     direction: Direction
 
 
+class CallersView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
+    """Who may connect to a listener: callers of the trust domain, by mutual TLS, and others only
+    where plaintext is taken as well."""
+
+    trust_domain: str
+    plaintext: bool = False
+
+
 class ForwardListenerView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
-    """A listener that hands everything to one cluster, as HTTP or as bytes."""
+    """A listener that hands everything to one cluster, as HTTP or as bytes.
+
+    Without `callers` it takes plaintext from everybody.
+    """
 
     name: str
     address: str
@@ -111,6 +127,7 @@ class ForwardListenerView(msgspec.Struct, frozen=True, gc=False, cache_hash=True
     cluster: str
     http: bool
     direction: Direction
+    callers: CallersView | None = None
 
 
 class ApiListenerView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilot_core.model import (
     NO_LOCALITY,
     Delta,
+    Endpoint,
     MeshService,
     Port,
     Protocol,
     Proxy,
     Resolution,
     Shard,
+    TlsMode,
     World,
 )
 from pilot_core.plan import layers
@@ -93,6 +96,30 @@ def test_endpoints_that_are_dns_names_are_part_of_their_cluster():
     moved = {"api.example.com": (Shard("file", "f", (endpoint("b.example.com"),)),)}
     new, delta = old.apply({}, moved)
     assert {layers.CLUSTER} == touched_types(old, new, delta)
+
+
+WITH_AGENT = msgspec.structs.replace(EVERY_PROXY, has_agent=True)
+
+
+def mutual(address: str, account: str) -> Endpoint:
+    return endpoint(address, tls=TlsMode.MUTUAL, service_account=account)
+
+
+def moved_to(old: World, *endpoints: Endpoint) -> tuple[World, Delta]:
+    return old.apply({}, {"reviews.shop.mesh": (Shard("file", "f", endpoints),)})
+
+
+def test_an_endpoint_of_a_known_identity_makes_views_of_endpoints_only():
+    old = world(service("reviews.shop.mesh"), reviews=[mutual("10.0.0.7", "reviews")])
+    both = (mutual("10.0.0.7", "reviews"), mutual("10.0.0.8", "reviews"))
+    assert {layers.ENDPOINTS} == touched_types(old, *moved_to(old, *both), WITH_AGENT)
+
+
+def test_another_identity_is_another_cluster_for_those_who_can_look_at_it():
+    old = world(service("reviews.shop.mesh"), reviews=[mutual("10.0.0.7", "reviews")])
+    new, delta = moved_to(old, mutual("10.0.0.7", "reviews"), mutual("10.0.0.8", "canary"))
+    assert {layers.ENDPOINTS, layers.CLUSTER} == touched_types(old, new, delta, WITH_AGENT)
+    assert {layers.ENDPOINTS} == touched_types(old, new, delta)
 
 
 def test_one_changed_service_among_many_makes_the_views_of_that_service():

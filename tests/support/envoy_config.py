@@ -9,28 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from components import envoy_binary
+from pilot_xds.bootstrap import AGENT_CLUSTER
 
 Resources = dict[str, list[dict[str, Any]]]
 
 _HTTP_MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
-_XDS = {
-    "name": "xds",
-    "type": "STATIC",
-    "load_assignment": {
-        "cluster_name": "xds",
-        "endpoints": [
-            {
-                "lb_endpoints": [
-                    {
-                        "endpoint": {
-                            "address": {"socket_address": {"address": "127.0.0.1", "port_value": 1}}
-                        }
-                    }
-                ]
-            }
-        ],
-    },
-}
+_NOBODY = {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 1}}}}
+
+
+def _cluster(name: str) -> dict[str, Any]:
+    assignment = {"cluster_name": name, "endpoints": [{"lb_endpoints": [_NOBODY]}]}
+    return {"name": name, "type": "STATIC", "load_assignment": assignment}
+
+
+_XDS, _AGENT = _cluster("xds"), _cluster(AGENT_CLUSTER)
 
 
 def bootstrap(resources: Resources) -> dict[str, Any]:
@@ -46,7 +38,12 @@ def bootstrap(resources: Resources) -> dict[str, Any]:
             }
         },
         "static_resources": {
-            "clusters": [_XDS, *resources["clusters"], *map(_holding, resources["endpoints"])],
+            "clusters": [
+                _XDS,
+                _AGENT,
+                *resources["clusters"],
+                *map(_holding, resources["endpoints"]),
+            ],
             "listeners": [
                 *(_as_listener(made, at) for at, made in enumerate(resources["listeners"])),
                 *(_routing(made, at) for at, made in enumerate(resources["routes"])),

@@ -45,14 +45,21 @@ def free_port() -> int:
 
 
 async def http_get(
-    address: str, path: str = "/", *, host: str = "", method: str = "GET", timeout: float = 10.0
+    address: str,
+    path: str = "/",
+    *,
+    host: str = "",
+    method: str = "GET",
+    headers: tuple[str, ...] = (),
+    timeout: float = 10.0,
 ) -> tuple[int, bytes]:
-    """Status and body of one request on a connection of its own."""
+    """Status and body of one request on a connection of its own; `headers` are whole lines."""
     ip, _, port = address.rpartition(":")
     async with asyncio.timeout(timeout):
         reader, writer = await asyncio.open_connection(ip, int(port))
         try:
             lines = [f"{method} {path} HTTP/1.1", f"host: {host or address}", "connection: close"]
+            lines += headers
             writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
             return await _answer(reader)
         finally:
@@ -87,6 +94,8 @@ class Backend:
     def __init__(self, name: str) -> None:
         self.name = name
         self.requests = 0
+        self.last = ""
+        """The last request's head."""
         self.port = 0
         self._server: asyncio.Server | None = None
 
@@ -107,6 +116,7 @@ class Backend:
             while b"connection: close" not in asked:
                 asked = await reader.readuntil(b"\r\n\r\n")
                 self.requests += 1
+                self.last = asked.decode()
                 body = self.name.encode()
                 head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n".encode()
                 writer.write(head + body)

@@ -95,6 +95,7 @@ services = st.builds(
     ports=_ports(),
     resolution=st.sampled_from(Resolution),
     visibility=st.sampled_from([("*",), (".",), ("bank",), (".", "bank"), (), ("shop", "default")]),
+    identities=st.sampled_from([(), ("spiffe://cluster.local/ns/shop/sa/old",)]),
 )
 
 endpoints = st.builds(
@@ -110,6 +111,8 @@ endpoints = st.builds(
     weight=st.sampled_from([0, 1, 1, 2, 100, 2**32 - 1]),
     locality=st.sampled_from(PLACES),
     labels=st.sampled_from([(), (("version", "v1"),)]),
+    service_account=st.sampled_from(["", "reviews", "web.v2"]),
+    identity=st.sampled_from(["", "spiffe://elsewhere.example/web"]),
     tls=st.sampled_from(TlsMode),
 )
 
@@ -155,5 +158,6 @@ proxies = st.builds(
     inbound=st.dictionaries(
         st.sampled_from([80, 9000]), st.sampled_from(["127.0.0.1:9000", "10.0.0.1:80", "x"])
     ).map(lambda d: tuple(sorted(d.items()))),
+    has_agent=st.booleans(),
     http_listener=st.sampled_from(["", "127.0.0.1:9001", "rubbish", "[::1]:15001"]),
 )

@@ -11,6 +11,7 @@ from typing import Any
 from pilot_xds.proxy_options import ProxyOptions
 
 XDS_CLUSTER = "xds-grpc"
+AGENT_CLUSTER = "sds-grpc"
 _HTTP2 = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _STATS = (
     "cluster_manager.",
@@ -21,6 +22,8 @@ _STATS = (
     "tcp.",
     "listener.",
     f"cluster.{XDS_CLUSTER}.",
+    f"cluster.{AGENT_CLUSTER}.",
+    "sds.",
 )
 _CLUSTER_STATS = (
     "membership_",
@@ -51,7 +54,7 @@ def bootstrap(options: ProxyOptions) -> dict[str, Any]:
         # Whoever looks for the reason of too many connections gets in all the same.
         "admin": {"address": _socket(options.admin), "ignore_global_conn_limit": True},
         "dynamic_resources": _dynamic(options),
-        "static_resources": {"clusters": [_xds_cluster(options.xds)]},
+        "static_resources": {"clusters": _clusters(options)},
         "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": _stats()}}},
         # The statistics of clusters that carry no traffic are not there until they do.
         "deferred_stat_options": {"enable_deferred_creation_stats": True},
@@ -95,17 +98,26 @@ def _dynamic(options: ProxyOptions) -> dict[str, Any]:
     }
 
 
-def _xds_cluster(xds: str) -> dict[str, Any]:
-    host = xds.rpartition(":")[0].strip("[]")
+def _clusters(options: ProxyOptions) -> list[dict[str, Any]]:
+    host = options.xds.rpartition(":")[0].strip("[]")
+    discovery = "STATIC" if _is_ip(host) else "STRICT_DNS"
+    made = [_grpc_cluster(XDS_CLUSTER, discovery, _socket(options.xds))]
+    if options.agent_socket:
+        pipe = {"pipe": {"path": options.agent_socket}}
+        made.append(_grpc_cluster(AGENT_CLUSTER, "STATIC", pipe))
+    return made
+
+
+def _grpc_cluster(name: str, discovery: str, address: dict[str, Any]) -> dict[str, Any]:
     return {
-        "name": XDS_CLUSTER,
-        "type": "STATIC" if _is_ip(host) else "STRICT_DNS",
+        "name": name,
+        "type": discovery,
         "connect_timeout": "5s",
         "typed_extension_protocol_options": {
             _HTTP2: {
                 "@type": _TYPE + _HTTP2,
                 "explicit_http_config": {
-                    # A control plane that is gone without a word is noticed, and looked for anew.
+                    # A server that is gone without a word is noticed, and looked for anew.
                     "http2_protocol_options": {
                         "connection_keepalive": {"interval": "30s", "timeout": "10s"}
                     }
@@ -113,8 +125,8 @@ def _xds_cluster(xds: str) -> dict[str, Any]:
             }
         },
         "load_assignment": {
-            "cluster_name": XDS_CLUSTER,
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _socket(xds)}}]}],
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
         },
     }
 

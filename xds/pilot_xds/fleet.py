@@ -10,6 +10,7 @@ from __future__ import annotations
 from pilot_core.clock import Clock
 from pilot_core.model import Delta, World
 from pilot_core.plan import proxies
+from pilot_core.plan.identities import DEFAULT_TRUST_DOMAIN
 from pilot_core.plan.layers import LayerKey
 from pilot_core.plan.proxies import ProxyPlan
 from pilot_core.telemetry.problems import Problems
@@ -43,9 +44,11 @@ class Fleet:
         problems: Problems,
         metrics: XdsMetrics,
         origin_of: OriginOf = lambda hostname: "",
+        trust_domain: str = DEFAULT_TRUST_DOMAIN,
     ) -> None:
         self.clock = clock
         self.metrics = metrics
+        self._trust_domain = trust_domain
         self.connections: set[Connection] = set()
         self._complaints = Complaints(problems, origin_of)
         self.layers = Layers(self._complaints.not_built)
@@ -81,7 +84,7 @@ class Fleet:
     def join(self, connection: Connection) -> None:
         """The proxy has said who it is."""
         assert connection.proxy is not None
-        plan = proxies.plan(connection.proxy)
+        plan = proxies.plan(connection.proxy, self._trust_domain)
         cohort = self._cohorts.get(plan)
         if cohort is None:
             cohort = self._cohorts[plan] = self._found(plan)

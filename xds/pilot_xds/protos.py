@@ -23,6 +23,7 @@ SNAPSHOT = "xds-protos 1.85.0"
 _CONFIG = "envoy.config."
 _HTTP = "envoy.extensions.filters.http."
 _NETWORK = "envoy.extensions.filters.network."
+_TLS = "envoy.extensions.transport_sockets.tls.v3."
 
 NAMES = {
     "AdsDummy": "envoy.service.discovery.v3.AdsDummy",
@@ -34,10 +35,12 @@ NAMES = {
     "ClientStatusResponse": "envoy.service.status.v3.ClientStatusResponse",
     "Cluster": f"{_CONFIG}cluster.v3.Cluster",
     "ClusterLoadAssignment": f"{_CONFIG}endpoint.v3.ClusterLoadAssignment",
+    "CommonTlsContext": f"{_TLS}CommonTlsContext",
     "DeltaDiscoveryRequest": "envoy.service.discovery.v3.DeltaDiscoveryRequest",
     "DeltaDiscoveryResponse": "envoy.service.discovery.v3.DeltaDiscoveryResponse",
     "DiscoveryRequest": "envoy.service.discovery.v3.DiscoveryRequest",
     "DiscoveryResponse": "envoy.service.discovery.v3.DiscoveryResponse",
+    "DownstreamTlsContext": f"{_TLS}DownstreamTlsContext",
     "HttpConnectionManager": f"{_NETWORK}http_connection_manager.v3.HttpConnectionManager",
     "HttpProtocolOptions": "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
     "LbEndpoint": f"{_CONFIG}endpoint.v3.LbEndpoint",
@@ -50,6 +53,9 @@ NAMES = {
     "Router": f"{_HTTP}router.v3.Router",
     "StructMessage": "google.protobuf.Struct",
     "TcpProxy": f"{_NETWORK}tcp_proxy.v3.TcpProxy",
+    "TlsInspector": "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
+    "TransportSocket": f"{_CONFIG}core.v3.TransportSocket",
+    "UpstreamTlsContext": f"{_TLS}UpstreamTlsContext",
     "VirtualHost": f"{_CONFIG}route.v3.VirtualHost",
 }
 """The messages by name; any other of the API comes from `message("full.name")`."""

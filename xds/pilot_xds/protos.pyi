@@ -272,6 +272,41 @@ class ClusterLoadAssignment(Message):
         policy: Message | Mapping[str, Any] | None = ...,
     ) -> None: ...
 
+class CommonTlsContext(Message):
+    tls_params: Any
+    tls_certificates: Any
+    tls_certificate_sds_secret_configs: Any
+    tls_certificate_provider_instance: Any
+    custom_tls_certificate_selector: Any
+    tls_certificate_certificate_provider: Any
+    tls_certificate_certificate_provider_instance: Any
+    validation_context: Any
+    validation_context_sds_secret_config: Any
+    combined_validation_context: Any
+    validation_context_certificate_provider: Any
+    validation_context_certificate_provider_instance: Any
+    alpn_protocols: Any
+    custom_handshaker: Any
+    key_log: Any
+    def __init__(
+        self, *,
+        tls_params: Message | Mapping[str, Any] | None = ...,
+        tls_certificates: Iterable[Message | Mapping[str, Any]] | None = ...,
+        tls_certificate_sds_secret_configs: Iterable[Message | Mapping[str, Any]] | None = ...,
+        tls_certificate_provider_instance: Message | Mapping[str, Any] | None = ...,
+        custom_tls_certificate_selector: Message | Mapping[str, Any] | None = ...,
+        tls_certificate_certificate_provider: Message | Mapping[str, Any] | None = ...,
+        tls_certificate_certificate_provider_instance: Message | Mapping[str, Any] | None = ...,
+        validation_context: Message | Mapping[str, Any] | None = ...,
+        validation_context_sds_secret_config: Message | Mapping[str, Any] | None = ...,
+        combined_validation_context: Message | Mapping[str, Any] | None = ...,
+        validation_context_certificate_provider: Message | Mapping[str, Any] | None = ...,
+        validation_context_certificate_provider_instance: Message | Mapping[str, Any] | None = ...,
+        alpn_protocols: Iterable[str] | None = ...,
+        custom_handshaker: Message | Mapping[str, Any] | None = ...,
+        key_log: Message | Mapping[str, Any] | None = ...,
+    ) -> None: ...
+
 class DeltaDiscoveryRequest(Message):
     node: Any
     type_url: str
@@ -352,6 +387,33 @@ class DiscoveryResponse(Message):
         nonce: str | None = ...,
         control_plane: Message | Mapping[str, Any] | None = ...,
         resource_errors: Iterable[Message | Mapping[str, Any]] | None = ...,
+    ) -> None: ...
+
+class DownstreamTlsContext(Message):
+    common_tls_context: Any
+    require_client_certificate: Any
+    require_sni: Any
+    session_ticket_keys: Any
+    session_ticket_keys_sds_secret_config: Any
+    disable_stateless_session_resumption: bool
+    disable_stateful_session_resumption: bool
+    session_timeout: Any
+    ocsp_staple_policy: int | str
+    full_scan_certs_on_sni_mismatch: Any
+    prefer_client_ciphers: bool
+    def __init__(
+        self, *,
+        common_tls_context: Message | Mapping[str, Any] | None = ...,
+        require_client_certificate: Message | Mapping[str, Any] | None = ...,
+        require_sni: Message | Mapping[str, Any] | None = ...,
+        session_ticket_keys: Message | Mapping[str, Any] | None = ...,
+        session_ticket_keys_sds_secret_config: Message | Mapping[str, Any] | None = ...,
+        disable_stateless_session_resumption: bool | None = ...,
+        disable_stateful_session_resumption: bool | None = ...,
+        session_timeout: Message | Mapping[str, Any] | None = ...,
+        ocsp_staple_policy: int | str | None = ...,
+        full_scan_certs_on_sni_mismatch: Message | Mapping[str, Any] | None = ...,
+        prefer_client_ciphers: bool | None = ...,
     ) -> None: ...
 
 class HttpConnectionManager(Message):
@@ -816,6 +878,49 @@ class TcpProxy(Message):
         proxy_protocol_tlvs: Iterable[Message | Mapping[str, Any]] | None = ...,
         upstream_connect_mode: int | str | None = ...,
         max_early_data_bytes: Message | Mapping[str, Any] | None = ...,
+    ) -> None: ...
+
+class TlsInspector(Message):
+    enable_ja3_fingerprinting: Any
+    enable_ja4_fingerprinting: Any
+    initial_read_buffer_size: Any
+    close_connection_on_client_hello_parsing_errors: bool
+    max_client_hello_size: Any
+    def __init__(
+        self, *,
+        enable_ja3_fingerprinting: Message | Mapping[str, Any] | None = ...,
+        enable_ja4_fingerprinting: Message | Mapping[str, Any] | None = ...,
+        initial_read_buffer_size: Message | Mapping[str, Any] | None = ...,
+        close_connection_on_client_hello_parsing_errors: bool | None = ...,
+        max_client_hello_size: Message | Mapping[str, Any] | None = ...,
+    ) -> None: ...
+
+class TransportSocket(Message):
+    name: str
+    typed_config: Any
+    def __init__(
+        self, *,
+        name: str | None = ...,
+        typed_config: Message | Mapping[str, Any] | None = ...,
+    ) -> None: ...
+
+class UpstreamTlsContext(Message):
+    common_tls_context: Any
+    sni: str
+    auto_host_sni: bool
+    auto_sni_san_validation: bool
+    allow_renegotiation: bool
+    max_session_keys: Any
+    enforce_rsa_key_usage: Any
+    def __init__(
+        self, *,
+        common_tls_context: Message | Mapping[str, Any] | None = ...,
+        sni: str | None = ...,
+        auto_host_sni: bool | None = ...,
+        auto_sni_san_validation: bool | None = ...,
+        allow_renegotiation: bool | None = ...,
+        max_session_keys: Message | Mapping[str, Any] | None = ...,
+        enforce_rsa_key_usage: Message | Mapping[str, Any] | None = ...,
     ) -> None: ...
 
 class VirtualHost(Message):

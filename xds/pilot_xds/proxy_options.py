@@ -9,6 +9,9 @@ import msgspec
 
 from pilot_core.errors import ConfigError
 from pilot_core.model import NO_LOCALITY, Locality, Mode, ProxyKind
+from pilot_core.model.endpoint import UNIX
+from pilot_core.model.proxy import AGENT
+from pilot_core.plan.addresses import is_unix
 from pilot_core.plan.carried import is_hostname
 
 _PORTS = range(1, 65536)
@@ -34,11 +37,17 @@ class ProxyOptions(msgspec.Struct, frozen=True, kw_only=True):
     inbound: dict[str, str] = {}
     http_listener: str = ""
     admin: str = "127.0.0.1:15000"
+    agent_socket: str = ""
+    """The path of the agent's Unix socket; empty: no agent, no certificate, plaintext only."""
     is_sotw: bool = False
 
     def __post_init__(self) -> None:
         _check_name("--workload", self.workload)
         _check_name("--namespace", self.namespace)
+        if self.agent_socket and not is_unix(UNIX + self.agent_socket):
+            raise ConfigError(
+                f"--agent-socket {self.agent_socket}: expected a path of at most 107 bytes from /"
+            )
 
     @property
     def node_id(self) -> str:
@@ -59,6 +68,8 @@ class ProxyOptions(msgspec.Struct, frozen=True, kw_only=True):
             "PILOT_INBOUND": self.inbound,
             "PILOT_HTTP_LISTENER": self.http_listener,
         }
+        if self.agent_socket:
+            said["PILOT_TLS"] = AGENT
         return {key: value for key, value in said.items() if value}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pilot_core.plan.views import ClusterView, Discovery
+from pilot_xds.build import tls
 from pilot_xds.build.endpoints import assignment
 from pilot_xds.protos import Cluster, HttpProtocolOptions
 
@@ -17,7 +18,10 @@ _DNS_REFRESH = 5
 _UNLIMITED = 2**21 - 1
 """Connections, requests and retries: the largest number that takes three bytes. Envoy's own limits
 (1,024, and 3 retries at a time) would turn a mesh away under loads that it had carried unmeshed."""
-_HTTP2 = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_MUTUAL_TLS_LASTS = 3000
+"""Seconds. Who is at the other end is looked at when a connection begins and never again, so it has
+to end within a certificate's life. Callers end it first: they know when nothing is under way."""
+_HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
 def build(view: ClusterView) -> bytes:
@@ -33,10 +37,24 @@ def build(view: ClusterView) -> bytes:
     limits.max_connections.value = limits.max_pending_requests.value = _UNLIMITED
     limits.max_requests.value = limits.max_retries.value = _UNLIMITED
     _DISCOVERIES[view.discovery](made, view)
-    if view.http2:
-        options = HttpProtocolOptions(explicit_http_config={"http2_protocol_options": {}})
-        made.typed_extension_protocol_options[_HTTP2].Pack(options, deterministic=True)
+    if view.identities:
+        socket = tls.upstream(view.name, view.identities, http2=view.http2)
+        tls.add_match(made, tls.MUTUAL, socket)
+    _http(made, view)
     return made.SerializeToString(deterministic=True)
+
+
+def _http(made: Any, view: ClusterView) -> None:
+    """What differs from Envoy's defaults in how HTTP is spoken."""
+    options: Any = HttpProtocolOptions()
+    if view.identities:
+        lasting = options.common_http_protocol_options.max_connection_duration
+        lasting.seconds = _MUTUAL_TLS_LASTS
+        options.explicit_http_config.http_protocol_options.SetInParent()
+    if view.http2:
+        options.explicit_http_config.http2_protocol_options.SetInParent()
+    if options.HasField("explicit_http_config"):
+        made.typed_extension_protocol_options[_HTTP].Pack(options, deterministic=True)
 
 
 def _eds(made: Any, view: ClusterView) -> None:

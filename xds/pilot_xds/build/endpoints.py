@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pilot_core.model import Health
+from pilot_core.model import Health, TlsMode
 from pilot_core.model.endpoint import UNIX
 from pilot_core.plan.views import EndpointsView, EndpointView, LocalityView
+from pilot_xds.build import tls
 from pilot_xds.protos import ClusterLoadAssignment
 
 _HEALTH = {
@@ -61,6 +62,8 @@ def _add_endpoint(made: Any, view: EndpointView, weight: int) -> None:
         made.health_status = _HEALTH[view.health]
     if weight != 1:
         made.load_balancing_weight.value = weight
+    if view.tls is TlsMode.MUTUAL:
+        tls.mark(made.metadata, tls.MUTUAL)
 
 
 def _set_address(made: Any, address: str, port: int) -> None:

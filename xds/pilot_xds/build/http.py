@@ -9,14 +9,17 @@ _SERVER_NAME = "pilot-core"
 _APPEND_IF_ABSENT = 1
 _REJECT_REQUEST = 1
 _UNESCAPE_AND_REDIRECT = 3
+_SANITIZE_SET = 3
 _EDGE_STREAMS = 100
 _EDGE_HEADERS = 10
 """Seconds in which a stranger has to have sent all headers."""
 _HOUR = 3600
 
 
-def manager(stat_prefix: str, direction: Direction) -> HttpConnectionManager:
-    """Everything but the routes."""
+def manager(
+    stat_prefix: str, direction: Direction, *, is_mutual: bool = False
+) -> HttpConnectionManager:
+    """Everything but the routes; `is_mutual` where all callers have shown a certificate."""
     made = HttpConnectionManager(stat_prefix=stat_prefix, server_name=_SERVER_NAME)
     filters = made.http_filters.add()
     filters.name = "envoy.filters.http.router"
@@ -28,7 +31,20 @@ def manager(stat_prefix: str, direction: Direction) -> HttpConnectionManager:
     made.server_header_transformation = _APPEND_IF_ABSENT
     if direction is Direction.GATEWAY:
         _at_the_edge(made)
+    if is_mutual:
+        _tell_who_calls(made)
     return made
+
+
+def _tell_who_calls(made: HttpConnectionManager) -> None:
+    """The application hears who calls from us alone. Without this, as on all other listeners, what
+    a request says of that (`x-forwarded-client-cert`) is taken off, and nothing put in its place.
+    """
+    made.forward_client_cert_details = _SANITIZE_SET
+    made.set_current_client_cert_details.subject.value = True
+    made.set_current_client_cert_details.uri = True
+    made.common_http_protocol_options.max_connection_duration.seconds = _HOUR
+    made.http1_safe_max_connection_duration = True
 
 
 def _at_the_edge(made: HttpConnectionManager) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pilot_core.plan.views import (
     ApiListenerView,
     Direction,
     ForwardListenerView,
     HttpListenerView,
 )
-from pilot_xds.build import http, routes
+from pilot_xds.build import http, routes, tls
 from pilot_xds.protos import HttpConnectionManager, Listener, Router, TcpProxy, pack
 
 _HTTP_MANAGER = "envoy.filters.network.http_connection_manager"
@@ -20,6 +22,13 @@ _CONNECT_ATTEMPTS = 3
 """An endpoint that has just gone costs no connection, as long as there is another one."""
 _API_VERSION = 2
 """v3"""
+_INSPECTION = 1
+"""Seconds that a listener which takes plaintext too waits for a caller's first bytes."""
+_LONGEST = 36000
+_JITTER = 10
+"""Seconds that bytes may flow over one connection with mutual TLS, and the per cent of that by
+which connections differ. There is no moment at which they end well, so they last as long as can be:
+a certificate of a day has half of it left when it is replaced."""
 
 
 def routed(view: HttpListenerView) -> bytes:
@@ -29,25 +38,43 @@ def routed(view: HttpListenerView) -> bytes:
     manager.rds.config_source.ads.SetInParent()
     manager.rds.config_source.resource_api_version = _API_VERSION
     made = _listener(view.name, view.address, view.port, view.direction)
-    _add_http(made, manager)
+    _add_filter(made.filter_chains.add(), _HTTP_MANAGER, manager)
     return made.SerializeToString(deterministic=True)
 
 
 def forwarding(view: ForwardListenerView) -> bytes:
     """Everything to one cluster."""
     made = _listener(view.name, view.address, view.port, view.direction)
+    callers = view.callers
+    if callers is not None:
+        chain = made.filter_chains.add()
+        chain.transport_socket.CopyFrom(tls.downstream(callers, http=view.http))
+        _forward(chain, view, is_mutual=True)
+        if callers.plaintext:
+            tls.inspect(made)
+            # A client that waits for the server to speak first says nothing to look at.
+            made.listener_filters_timeout.seconds = _INSPECTION
+            made.continue_on_listener_filters_timeout = True
+            chain.filter_chain_match.transport_protocol = "tls"
+            chain.filter_chain_match.application_protocols.append(tls.MESH_PROTOCOL)
+    if callers is None or callers.plaintext:
+        _forward(made.filter_chains.add(), view)
+    return made.SerializeToString(deterministic=True)
+
+
+def _forward(chain: Any, view: ForwardListenerView, *, is_mutual: bool = False) -> None:
     prefix = view.name.replace(".", "_").replace(":", "_")
     if view.http:
-        manager = http.manager(prefix, view.direction)
+        manager = http.manager(prefix, view.direction, is_mutual=is_mutual)
         manager.route_config.CopyFrom(routes.to_cluster(view.name, view.cluster))
-        _add_http(made, manager)
-    else:
-        proxy = TcpProxy(stat_prefix=prefix, cluster=view.cluster)
-        proxy.max_connect_attempts.value = _CONNECT_ATTEMPTS
-        added = made.filter_chains.add().filters.add()
-        added.name = _TCP_PROXY
-        added.typed_config.CopyFrom(pack(proxy))
-    return made.SerializeToString(deterministic=True)
+        _add_filter(chain, _HTTP_MANAGER, manager)
+        return
+    proxy = TcpProxy(stat_prefix=prefix, cluster=view.cluster)
+    proxy.max_connect_attempts.value = _CONNECT_ATTEMPTS
+    if is_mutual:
+        proxy.max_downstream_connection_duration.seconds = _LONGEST
+        proxy.max_downstream_connection_duration_jitter_percentage.value = _JITTER
+    _add_filter(chain, _TCP_PROXY, proxy)
 
 
 def api(view: ApiListenerView) -> bytes:
@@ -71,7 +98,6 @@ def _listener(name: str, address: str, port: int, direction: Direction) -> Liste
     return made
 
 
-def _add_http(made: Listener, manager: HttpConnectionManager) -> None:
-    added = made.filter_chains.add().filters.add()
-    added.name = _HTTP_MANAGER
-    added.typed_config.CopyFrom(pack(manager))
+def _add_filter(chain: Any, name: str, config: Any) -> None:
+    added = chain.filters.add(name=name)
+    added.typed_config.CopyFrom(pack(config))

@@ -1,0 +1,114 @@
+"""TLS contexts: how proxies prove who they are to each other, and whom they believe.
+
+Rule 1: no certificate and no key is in the configuration. Both come from the agent beside the
+proxy (SDS), under the names that every agent knows, and are replaced there without a word of ours.
+Rule 2: each context says whose certificates it takes: a caller names the ids behind the cluster, a
+listener the trust domain. That the roots vouch for a certificate is never enough.
+Rule 3: an endpoint's metadata says which context is for it. One that wants TLS which its cluster
+does not have is not spoken to in plaintext: the two come from one plan.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from pilot_core.plan import identities, names
+from pilot_core.plan.views import CallersView
+from pilot_xds.bootstrap import AGENT_CLUSTER
+from pilot_xds.protos import (
+    CommonTlsContext,
+    DownstreamTlsContext,
+    TlsInspector,
+    TransportSocket,
+    UpstreamTlsContext,
+    pack,
+)
+
+CERTIFICATE, ROOTS = "default", "ROOTCA"
+MESH_PROTOCOL = "istio"
+"""The ALPN name by which a permissive listener knows the mesh's own callers from a client that
+wants to speak TLS with the application. Its name is the one that sidecars everywhere know."""
+MATCH = "envoy.transport_socket_match"
+MUTUAL = "mutual"
+_MARK = "tls"
+_SOCKET = "envoy.transport_sockets.tls"
+_INSPECTOR = "envoy.filters.listener.tls_inspector"
+_URI = 3
+_TLS_1_2, _TLS_1_3 = 3, 4
+_GRPC, _V3 = 2, 2
+
+
+def upstream(cluster: str, ids: tuple[str, ...], *, http2: bool) -> Any:
+    """The transport socket of a caller: its certificate, and these ids at the other end."""
+    common = _common(MESH_PROTOCOL, *(["h2"] if http2 else []))
+    trusted = common.combined_validation_context.default_validation_context
+    for name in ids:
+        _matcher(trusted).exact = name
+    context = UpstreamTlsContext(common_tls_context=common, sni=names.server_name(cluster))
+    return _socket(context)
+
+
+def downstream(callers: CallersView, *, http: bool) -> Any:
+    """The transport socket of a listener: its certificate, and any id of the trust domain at the
+    other end."""
+    common = _common(*(["h2", "http/1.1"] if http else []), MESH_PROTOCOL)
+    trusted = common.combined_validation_context.default_validation_context
+    _matcher(trusted).prefix = identities.prefix(callers.trust_domain)
+    context = DownstreamTlsContext(common_tls_context=common)
+    context.require_client_certificate.value = True
+    return _socket(context)
+
+
+def add_match(cluster: Any, mark: str, socket: Any) -> None:
+    """Endpoints with this mark are spoken to by this socket; those without any in plaintext."""
+    added = cluster.transport_socket_matches.add(name=mark)
+    added.match.fields[_MARK].string_value = mark
+    added.transport_socket.CopyFrom(socket)
+
+
+def mark(metadata: Any, mark: str) -> None:
+    """Mark an endpoint, by its metadata."""
+    metadata.filter_metadata[MATCH].fields[_MARK].string_value = mark
+
+
+def inspect(listener: Any) -> None:
+    """Have the listener look at the first bytes, so that filter chains can match on them."""
+    added = listener.listener_filters.add(name=_INSPECTOR)
+    added.typed_config.CopyFrom(pack(TlsInspector()))
+
+
+def _common(*protocols: str) -> Any:
+    made = CommonTlsContext()
+    made.CopyFrom(_agent_s())
+    made.alpn_protocols.extend(protocols)
+    return made
+
+
+@functools.cache
+def _agent_s() -> Any:
+    """What all contexts have in common."""
+    made: Any = CommonTlsContext()
+    # Said in so many words, because Envoy's own maximum for clients is 1.2.
+    made.tls_params.tls_minimum_protocol_version = _TLS_1_2
+    made.tls_params.tls_maximum_protocol_version = _TLS_1_3
+    _secret(made.tls_certificate_sds_secret_configs.add(), CERTIFICATE)
+    _secret(made.combined_validation_context.validation_context_sds_secret_config, ROOTS)
+    return made
+
+
+def _secret(made: Any, name: str) -> None:
+    made.name = name
+    made.sds_config.resource_api_version = _V3
+    source = made.sds_config.api_config_source
+    source.api_type, source.transport_api_version = _GRPC, _V3
+    source.set_node_on_first_message_only = True
+    source.grpc_services.add().envoy_grpc.cluster_name = AGENT_CLUSTER
+
+
+def _matcher(trusted: Any) -> Any:
+    return trusted.match_typed_subject_alt_names.add(san_type=_URI).matcher
+
+
+def _socket(context: Any) -> Any:
+    return TransportSocket(name=_SOCKET, typed_config=pack(context))
