@@ -34,7 +34,7 @@ DRAIN_SECONDS = 2.0
 """Over so long the streams are ended, so that their clients do not all come back at once."""
 _DRAIN_AT_MOST = 15.0
 _LEAVE_AT_MOST = 3.0
-_GC_THRESHOLDS = (50_000, 50, 100)
+GC_THRESHOLDS = (50_000, 50, 100)
 """The world is large and hardly ever garbage: looking through it less often is most of the
 difference between a quiet push and one that waits for the collector."""
 
@@ -75,7 +75,7 @@ def main(path: Path) -> int:
     settings = load.load(path, adapter_types=loader.load)
     token.check(settings.admin.token_file)
     with _state_file(settings) as state_file:
-        gc.set_threshold(*_GC_THRESHOLDS)
+        gc.set_threshold(*GC_THRESHOLDS)
         return asyncio.run(_run(path, before, settings, state_file))
 
 

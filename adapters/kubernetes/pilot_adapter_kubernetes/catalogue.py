@@ -95,7 +95,7 @@ class Catalogue:
         if new is not None and new.service:
             self._slices.setdefault(new.service, {})[new.key] = new
             self._service_of[new.key] = new.service
-            self._mentions.set(new.key, set(_mentioned(new)))
+            self._mentions.set(new.key, _mentioned(new))
 
     def pod(self, old: facts.Pod | None, new: facts.Pod | None) -> None:
         _replace(self._pods, old, new)
