@@ -27,9 +27,9 @@ for folder in ("", "adapters/kubernetes", "tests/support", "tests/servers"):
 sys.path.insert(0, str(ROOT / "tests/adapters/kubernetes/support"))
 
 import aiohttp  # noqa: E402
+from objects import Json, endpoint, endpoint_slice, pod, service  # noqa: E402
 
 from kube_server import KubeApi  # noqa: E402
-from objects import Json, endpoint, endpoint_slice, pod, service  # noqa: E402
 
 _WRITERS = 32
 _PADDING = "x" * 4000
@@ -193,7 +193,9 @@ async def follow(server: KubeApi, who: str, objects: int, seconds: float) -> Non
             await asyncio.sleep(_DOWN)
         after = await subject.ask()
     spent = after["cpu_s"] - before["cpu_s"]
-    print(f"{who}: server down     {down.count / _DOWN:.1f} connections/s, {spent:.2f} s CPU", end="")
+    print(
+        f"{who}: server down     {down.count / _DOWN:.1f} connections/s, {spent:.2f} s CPU", end=""
+    )
     print(f" in {_DOWN:.0f} s", flush=True)
 
 

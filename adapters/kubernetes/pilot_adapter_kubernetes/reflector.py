@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 import aiohttp
@@ -135,7 +135,7 @@ class Reflector(Generic[F]):
         while True:
             async with self._api.get(self._path, params) as answer:
                 page = _decoded(_page, await _body(answer))
-            for raws in _portions(page.items or []):
+            for raws in _portions(page.items or ()):
                 for raw in raws:
                     self._take(raw, found)
                 await asyncio.sleep(0)
@@ -280,7 +280,7 @@ class Reflector(Generic[F]):
 T = TypeVar("T")
 
 
-def _portions(items: list[T]) -> Iterable[list[T]]:
+def _portions(items: Sequence[T]) -> Iterable[Sequence[T]]:
     return (items[i : i + _AT_ONCE] for i in range(0, len(items), _AT_ONCE))
 
 

@@ -8,9 +8,10 @@ import json
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from kube_platforms import apply, collection, started
-from objects import Json, endpoint, endpoint_slice, node, pod, service
+from kube_platforms import apply, clear, collection, started
+from objects import endpoint, endpoint_slice, node, pod, service
 
+import same_bytes
 from kube_server import KubeApi
 from mesh import Daemon, Envoy, Mesh, free_port, http_get, mesh, until
 from own_network import own_network
@@ -18,9 +19,29 @@ from own_network import own_network
 pytestmark = pytest.mark.envoy
 
 WEB = "web.shop.svc.cluster.local"
+CATALOGUE = """\
+services:
+- hostname: web.shop.svc.cluster.local
+  namespace: shop
+  ports: [{name: http, number: 80, protocol: http}, {name: grpc, number: 9090, protocol: grpc}]
+  endpoints:
+  - {address: 10.1.0.1, ports: {http: 8080, grpc: 9091}, workload: web-00, service_account: web,
+     labels: {app: web, version: v1}, locality: eu/eu-a}
+  - {address: 10.1.0.2, ports: {http: 8080, grpc: 9091}, workload: web-01, service_account: web,
+     labels: {app: web, version: v2}, locality: eu/eu-b, health: draining}
+- hostname: db.shop.svc.cluster.local
+  namespace: shop
+  visibility: ["."]
+  ports: [{name: mysql, number: 3306}]
+  endpoints: [{address: 192.0.2.9}]
+- hostname: mail.shop.svc.cluster.local
+  namespace: shop
+  resolution: dns
+  ports: [{name: smtp, number: 25, protocol: tcp}]
+  endpoints: [{address: mx.example.com}]
+"""
 PODS = {f"web-{n:02}": f"10.1.0.{n + 1}" for n in range(30)}
 NAMES = list(PODS)
-ONE, ALL, HALVES = [NAMES], NAMES, [NAMES[:10], NAMES[10:20], NAMES[20:]]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -31,11 +52,17 @@ def network() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def server(network: None) -> Iterator[KubeApi]:
+def started_server(network: None) -> Iterator[KubeApi]:
     # Without controllers: the test is the one that writes slices, in whatever order it likes.
     made = asyncio.run(started(KubeApi()))
     yield made
     asyncio.run(made.__aexit__(None, None, None))
+
+
+@pytest.fixture
+async def server(started_server: KubeApi) -> KubeApi:
+    await clear(started_server)
+    return started_server
 
 
 @pytest.fixture
@@ -58,11 +85,11 @@ async def deploy(server: KubeApi) -> None:
     await apply(server, service("web", selector={"app": "web"}))
     for name, address in PODS.items():
         await apply(server, pod(name, address))
-    await write(server, 1, ALL)
+    await write(server, 1, NAMES)
 
 
-async def daemon_over(stage: Mesh, server: KubeApi) -> Daemon:
-    config = f"{{kubeconfig: {server.kubeconfig}}}"
+async def daemon_over(stage: Mesh, server: KubeApi, more: str = "") -> Daemon:
+    config = f"{{kubeconfig: {server.kubeconfig}{more}}}"
     return await stage.daemon(f"- {{name: cluster, kind: kubernetes, config: {config}}}\n")
 
 
@@ -110,9 +137,39 @@ async def watched(envoy: Envoy, listener: str) -> AsyncIterator[Seen]:
             stop.set()
 
 
-async def generation(daemon: Daemon) -> Json:
-    [registry] = await daemon.items("/api/v1/registries")
-    return registry
+async def deploy_catalogue(server: KubeApi) -> None:
+    """What CATALOGUE says, in the words of the platform."""
+    ports = [{"name": "http", "port": 8080}, {"name": "grpc", "port": 9091}]
+    leaving = {"ready": False, "serving": True, "terminating": True}
+    db = service("db", clusterIP="None", ports=[{"name": "mysql", "port": 3306}])
+    db["metadata"]["annotations"] = {"networking.istio.io/exportTo": "."}
+    smtp = [{"name": "smtp", "port": 25}]
+    for made in (
+        node("node-1", region="eu", zone="eu-a"),
+        node("node-2", region="eu", zone="eu-b"),
+        service(
+            "web",
+            ports=[{"name": "http", "port": 80}, {"name": "grpc", "port": 9090}],
+        ),
+        pod("web-00", "10.1.0.1", labels={"app": "web", "version": "v1"}),
+        pod("web-01", "10.1.0.2", labels={"app": "web", "version": "v2"}, node="node-2"),
+        endpoint_slice("web-a", "web", endpoint("10.1.0.1", "web-00"), ports=ports),
+        endpoint_slice(
+            "web-b", "web", endpoint("10.1.0.2", "web-01", conditions=leaving), ports=ports
+        ),
+        db,
+        endpoint_slice(
+            "db-a", "db", endpoint("192.0.2.9"), ports=[{"name": "mysql", "port": 3306}]
+        ),
+        service("mail", type="ExternalName", externalName="mx.example.com", ports=smtp),
+    ):
+        await apply(server, made)
+
+
+async def test_a_proxy_cannot_tell_a_cluster_from_a_file(stage, server):
+    await deploy_catalogue(server)
+    daemon = await daemon_over(stage, server, ", namespaces: [shop]")
+    await same_bytes.assert_served(stage, daemon, CATALOGUE)
 
 
 async def test_no_request_fails_and_no_endpoint_blinks_while_slices_split_merge_and_drain(

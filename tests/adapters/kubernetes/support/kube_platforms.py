@@ -152,6 +152,15 @@ async def apply(server: KubeApi, sent: Json) -> Json:
     return made
 
 
+async def clear(server: KubeApi, namespace: str = "shop") -> None:
+    """Nothing is left of what tests have put into the namespace."""
+    for kind in ("Service", "EndpointSlice", "Pod"):
+        path = collection(kind, namespace)
+        for item in (await server.call("GET", path))["items"]:
+            name = item["metadata"]["name"]
+            await server.call("DELETE", f"{path}/{name}", {"gracePeriodSeconds": 0})
+
+
 async def started(server: KubeApi) -> KubeApi:
     """Running, with the namespace of the tests."""
     await server.__aenter__()
