@@ -6,16 +6,16 @@ Rule 2: whatever is left out here, or carried as something else, has a note.
 
 from __future__ import annotations
 
-import functools
 import re
 
 from pilot_core.model import Port, Problem, Protocol, Service, Severity
+from pilot_core.plan.remembered import remembered
 
 AS_TCP, NOT_CARRIED = "protocol-as-tcp", "protocol-not-carried"
 _HOSTNAME = re.compile(r"(?:\*|(?:\*\.)?[a-z0-9_](?:[a-z0-9._-]{0,252}))\Z")
 
 
-@functools.lru_cache(maxsize=65536)
+@remembered
 def ports(service: Service) -> tuple[Port, ...]:
     """The ports that can be configured: one per number, in their order; the first one stays."""
     if not is_hostname(service.hostname):
@@ -36,7 +36,6 @@ def is_port(number: int) -> bool:
     return 0 < number < 65536
 
 
-@functools.lru_cache(maxsize=65536)
 def is_hostname(text: str) -> bool:
     """Can it stand in a Host header, and in the names of clusters? `*.name` and `*` can."""
     return _HOSTNAME.match(text) is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
 
 from pilot_core.model import (
@@ -16,6 +15,7 @@ from pilot_core.model import (
     World,
 )
 from pilot_core.plan import addresses, carried, identities, names
+from pilot_core.plan.remembered import remembered
 from pilot_core.plan.views import (
     ClusterView,
     Discovery,
@@ -132,7 +132,7 @@ def _endpoint(
     return EndpointView(usable, number, endpoint.health, endpoint.weight, tls)
 
 
-@functools.lru_cache(maxsize=65536)
+@remembered
 def virtual_hosts(service: Service) -> tuple[VirtualHostView, ...]:
     """One virtual host per HTTP port, with the names that every namespace may use.
 

@@ -35,8 +35,11 @@ _TARGETS = {
     "equal_pushes": {"delta": 0, "sotw": 0},
     "idle_percent": {"delta": 1, "sotw": 1},
     "restart_repeated": {"delta": 0},
+    "sleepers_p99_ms": {"delta": 250, "sotw": 250},
+    "sleepers_mb": {"delta": 15, "sotw": 15},
 }
-"""At 1,000 services and 1,000 proxies."""
+"""At 1,000 services and 1,000 proxies; with a tenth of these asleep, what the server grows by is
+what a tenth of the proxies may take altogether."""
 _TARGETED = (1_000, 1_000)
 _COLUMNS = (
     ("S", "S", "{:.0f}"),
@@ -56,6 +59,7 @@ _COLUMNS = (
     ("restart_cpu", "restart s", "{:.2f}"),
     ("restart_repeated", "repeated", "{:.0f}"),
     ("sleepers_p99_ms", "10% asleep p99", "{:.0f}"),
+    ("sleepers_mb", "10% asleep MB", "{:.1f}"),
     ("client_busy", "client busy", "{:.2f}"),
 )
 _PEERS = """

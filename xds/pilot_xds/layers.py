@@ -15,6 +15,7 @@ from pilot_core.model import NO_LOCALITY, Delta, World
 from pilot_core.plan import layers as plans
 from pilot_core.plan.layers import LayerKey
 from pilot_core.plan.proxies import ProxyPlan
+from pilot_core.plan.remembered import trim
 from pilot_core.plan.views import View
 from pilot_xds.build import resource
 from pilot_xds.layer import Layer
@@ -76,6 +77,8 @@ class Layers:
         self._missed = delta
         changed = {key for key in self._touched(old, new, delta) if self._bring(key, new, delta)}
         self.world, self._missed = new, Delta()
+        if delta.services:
+            trim(len(new.services))
         return changed
 
     def _bring(self, key: LayerKey, new: World, delta: Delta) -> bool:

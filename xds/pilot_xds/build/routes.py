@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 from weakref import WeakKeyDictionary
 
+from pilot_core.plan.remembered import remembered
 from pilot_core.plan.views import HostsView, RoutesView, VirtualHostView
 from pilot_xds.protos import RouteConfiguration, VirtualHost
 from pilot_xds.wire import field
@@ -39,7 +39,7 @@ def _group(view: HostsView) -> bytes:
     return found
 
 
-@functools.lru_cache(maxsize=65536)
+@remembered
 def _virtual_host(view: VirtualHostView) -> bytes:
     return virtual_host(view).SerializeToString(deterministic=True)
 
