@@ -17,11 +17,11 @@ import msgspec
 
 from pilot_core.adapter import Adapter, Config, Finding, Host, Sink
 from pilot_core.builtin import reading, survey
-from pilot_core.builtin.complaints import complain
 from pilot_core.builtin.reading import NotYet, Reading
 from pilot_core.builtin.survey import Survey
 from pilot_core.builtin.watch import Watch
 from pilot_core.clock import Clock
+from pilot_core.dialects.complaints import complain
 
 _POLL = 2.0
 """Seconds between two looks without being told: some mounts never tell."""

@@ -30,10 +30,10 @@ from pilot_core.adapter import (
     Sink,
     Unavailable,
 )
-from pilot_core.builtin.complaints import complain
 from pilot_core.connector import Connector
 from pilot_core.dialects import catalogue
 from pilot_core.dialects.catalogue import Catalogue
+from pilot_core.dialects.complaints import complain
 from pilot_core.document import Duration
 from pilot_core.document.reader import MAX_BYTES
 

@@ -1,7 +1,7 @@
-"""The adapter `consul`: sessions with an agent, each over one or more datacentres.
+"""The adapter `consul`: sessions with an agent, each over one or more scopes.
 
-Rule 1: with several datacentres, one that cannot be reached keeps none of the others from going
-on; but a session is in sync only once all have been read.
+Rule 1: with several scopes, one that cannot be reached keeps none of the others from going on; but
+a session is in sync only once all have been read.
 """
 
 from __future__ import annotations
@@ -10,8 +10,12 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-from pilot_adapter_consul.agent import Agent, Token, trust
-from pilot_adapter_consul.datacenter import Datacenter
+from pilot_adapter_consul import tokens
+from pilot_adapter_consul.agent import Agent, trust
+from pilot_adapter_consul.catalogue import Catalogue
+from pilot_adapter_consul.kv import Document, Documents
+from pilot_adapter_consul.reader import Reader
+from pilot_adapter_consul.scope import Scope, scopes
 from pilot_adapter_consul.settings import ConsulConfig
 from pilot_core.adapter import Adapter, Denied, Finding, Host, Sink, Unavailable
 from pilot_core.aio import Backoff
@@ -26,22 +30,37 @@ class Consul(Adapter):
     def __init__(self, config: Any, host: Host) -> None:
         super().__init__(config, host)
         self._settings: ConsulConfig = config
-        self._datacenters = [
-            Datacenter(self._settings, host, name, {}) for name in config.datacenters or ("",)
-        ]
+        self._catalogues = [Catalogue(config, host, scope) for scope in scopes(config)]
+        self._documents: dict[str, Document] = {}
 
     @classmethod
     def check(cls, config: ConsulConfig) -> Iterator[Finding]:
         """Whether the files it names can be used."""
-        for look in (lambda: trust(config), lambda: Token(config.token_file).headers()):
+        looks: list[Callable[[], object]] = [lambda: trust(config)]
+        if config.login is not None:
+            looks.append(tokens.Login(config.login).request)
+        else:
+            looks.append(tokens.File(config.token_file).headers)
+        for look in looks:
             try:
                 look()
             except Unavailable as error:
                 yield Finding("", 0, 0, str(error))
 
     async def run(self, sink: Sink) -> NoReturn:
-        unread = set(range(len(self._datacenters)))
-        share = self._settings.connections // len(self._datacenters)
+        async with Agent(self._settings) as agent, asyncio.TaskGroup() as group:
+            group.create_task(agent.keep_logged_in(self.host.clock))
+            if self._settings.kv:
+                reader = Reader(agent, Scope(), self.host)
+                documents = Documents(self._settings.kv, reader, sink, self._documents)
+                await documents.read()
+                group.create_task(documents.follow())
+            await self._read(agent, sink, group)
+        raise AssertionError("not reached: the group ends by an error only")
+
+    async def _read(self, agent: Agent, sink: Sink, group: asyncio.TaskGroup) -> None:
+        unread = set(range(len(self._catalogues)))
+        share = self._settings.connections // len(self._catalogues)
 
         def reader(number: int) -> Callable[[], None]:
             def has_read() -> None:
@@ -51,25 +70,22 @@ class Consul(Adapter):
 
             return has_read
 
-        async with Agent(self._settings) as agent, asyncio.TaskGroup() as group:
-            if len(self._datacenters) == 1:
-                await self._datacenters[0].run(agent, sink, reader(0), share)
-            for number, datacenter in enumerate(self._datacenters):
-                work = self._apart(datacenter, agent, sink, reader(number), share)
-                group.create_task(work)
-        raise AssertionError("not reached: the group ends by an error only")
+        if len(self._catalogues) == 1:
+            await self._catalogues[0].run(agent, sink, reader(0), share)
+        for number, catalogue in enumerate(self._catalogues):
+            group.create_task(self._apart(catalogue, agent, sink, reader(number), share))
 
     async def _apart(
         self,
-        datacenter: Datacenter,
+        catalogue: Catalogue,
         agent: Agent,
         sink: Sink,
         has_read: Callable[[], None],
         share: int,
     ) -> NoReturn:
-        """One of several datacentres, again and again."""
+        """One of several scopes, again and again."""
         backoff = Backoff()
-        source = f"{datacenter.name}/reachable"
+        source = f"{catalogue.scope.prefix}reachable"
 
         def is_back() -> None:
             backoff.reset()
@@ -78,9 +94,9 @@ class Consul(Adapter):
 
         while True:
             try:
-                await datacenter.run(agent, sink, is_back, share)
+                await catalogue.run(agent, sink, is_back, share)
             except* (Unavailable, Denied) as failed:
-                sink.warn(f"datacentre {datacenter.name}: {_first(failed)}", source=source)
+                sink.warn(f"{catalogue.scope.words}: {_first(failed)}", source=source)
             await self.host.clock.sleep(backoff.delay())
 
 

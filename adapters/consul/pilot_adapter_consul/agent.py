@@ -7,25 +7,30 @@ Rule 3: nothing from the environment: no proxies, no netrc, no cookies.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 import aiohttp
 import msgspec
 from yarl import URL
 
+from pilot_adapter_consul import tokens
+from pilot_adapter_consul.scope import Scope
 from pilot_adapter_consul.settings import ConsulConfig
 from pilot_core.adapter import Denied, Unavailable
+from pilot_core.clock import Clock
 from pilot_core.connector import Connector
 
 SHORT, LONG = 30, 300
 """Seconds that the agent holds a blocking query; it adds up to a sixteenth. The few that are held
 shortly tell that the agent is there at all; the many are held long, and cost next to nothing."""
 _CONNECT, _ANSWER, _MARGIN = 10, 30, 10
+_GOODBYE = 2
 _TEXT = 300
+_OWN = Scope()
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -62,7 +67,7 @@ class Agent:
     def __init__(self, config: ConsulConfig) -> None:
         self._config = config
         self.url = config.url
-        self._token = Token(config.token_file)
+        self._token = tokens.source(config.token_file, config.login)
         self._client: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -70,6 +75,12 @@ class Agent:
         connector = Connector(ssl=trust(self._config), limit=0)
         jar = aiohttp.DummyCookieJar()
         self._client = aiohttp.ClientSession(connector=connector, cookie_jar=jar)
+        try:
+            if isinstance(self._token, tokens.Login):
+                await self._log_in(self._token)
+        except BaseException:
+            await self._client.close()
+            raise
         return self
 
     async def __aexit__(
@@ -78,14 +89,31 @@ class Agent:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._client is not None:
+        if self._client is None:
+            return
+        try:
+            if isinstance(self._token, tokens.Login):
+                await self._log_out(self._token.headers())
+        finally:
             await self._client.close()
+
+    async def keep_logged_in(self, clock: Clock) -> NoReturn:
+        """Another token before the one from the auth method expires, for ever. Raises Unavailable
+        and Denied."""
+        login = self._token
+        while isinstance(login, tokens.Login) and login.given and login.given.renewal is not None:
+            await clock.sleep(login.given.renewal)
+            before = login.headers()
+            await self._log_in(login)
+            await self._log_out(before)
+        await asyncio.Event().wait()
+        raise AssertionError("not reached: nobody sets it")
 
     async def read(
         self,
         path: str,
         *,
-        datacenter: str = "",
+        scope: Scope = _OWN,
         index: int = 0,
         wait: int = SHORT,
         is_decisive: bool = False,
@@ -94,12 +122,10 @@ class Agent:
         """One read; it blocks for up to `wait` seconds where there is an index. Any server may
         answer, unless it decides whether something is gone: then the leader has to. `absent` is
         the content that a 404 stands for. Raises Unavailable and Denied."""
-        query: dict[str, str] = {} if is_decisive else {"stale": ""}
-        if datacenter:
-            query["dc"] = datacenter
+        query = scope.query | ({} if is_decisive else {"stale": ""})
         if index:
             query |= {"index": str(index), "wait": f"{wait}s"}
-        target = str(URL(path, encoded=True).with_query(query))
+        target = str(URL(path, encoded=True).update_query(query))
         answer = await self.exchange("GET", target, wait=wait if index else 0)
         return self._taken(path, answer, absent)
 
@@ -136,6 +162,22 @@ class Agent:
         except (aiohttp.ClientError, OSError) as error:
             raise Unavailable(f"{self.url}: {str(error) or type(error).__name__}") from error
 
+    async def _log_in(self, login: tokens.Login) -> None:
+        answer = await self.exchange("POST", "/v1/acl/login", data=login.request(), headers={})
+        if answer.status in (400, 401, 403):
+            raise tokens.refused(login.settings, answer.said())
+        if answer.status != 200:
+            raise Unavailable(f"{self.url}/v1/acl/login: {answer.said()}")
+        login.given = tokens.given.decode(answer.content)
+
+    async def _log_out(self, headers: Mapping[str, str]) -> None:
+        """A token that cannot be given back expires by itself, or stays: nobody is held up."""
+        try:
+            async with asyncio.timeout(_GOODBYE):
+                await self.exchange("POST", "/v1/acl/logout", headers=headers)
+        except (Unavailable, TimeoutError):
+            return
+
     def _taken(self, path: str, answer: Answer, absent: bytes | None) -> Reply:
         content = answer.content if answer.status == 200 else None
         if answer.status == 404:
@@ -157,41 +199,6 @@ class Agent:
 def _patience(wait: int) -> aiohttp.ClientTimeout:
     read = wait * 17 / 16 + _MARGIN if wait else _ANSWER
     return aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=read)
-
-
-class Token:
-    """The ACL token in a file, which may be replaced at any time."""
-
-    def __init__(self, file: Path | None) -> None:
-        self._file = file
-        self._seen: tuple[int, int] | None = None
-        self._headers: dict[str, str] = {}
-
-    def headers(self) -> dict[str, str]:
-        """What to send. Raises Unavailable where the file holds no token."""
-        if self._file is None:
-            return {}
-        try:
-            status = self._file.stat()
-            seen = (status.st_mtime_ns, status.st_ino)
-            if seen != self._seen:
-                self._headers = {"X-Consul-Token": self._read(self._file)}
-                self._seen = seen
-        except (OSError, UnicodeDecodeError) as error:
-            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            raise Unavailable(f"token_file {self._file} cannot be read: {reason}") from None
-        return self._headers
-
-    def cure(self) -> str:
-        if self._file is None:
-            return "token_file names a file with an ACL token"
-        return f'the token in {self._file} needs service_prefix "" and node_prefix "" read'
-
-    def _read(self, file: Path) -> str:
-        token = file.read_text(encoding="ascii").strip()
-        if not token or not token.isprintable() or " " in token:
-            raise Unavailable(f"token_file {file} holds no token: one word is expected")
-        return token
 
 
 def trust(config: ConsulConfig) -> ssl.SSLContext:

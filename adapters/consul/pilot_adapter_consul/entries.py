@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import msgspec
+
+from pilot_core.adapter import Unavailable
+
+T = TypeVar("T")
 
 
 class _Answer(msgspec.Struct, frozen=True, gc=False, rename="pascal"):
@@ -16,11 +21,19 @@ class Place(_Answer, frozen=True, gc=False):
     zone: str = ""
 
 
+class Tagged(_Answer, frozen=True, gc=False):
+    """One of a service's addresses: `lan`, `wan`, a family of either, or `consul-virtual`."""
+
+    address: str = ""
+    port: int = 0
+
+
 class Node(_Answer, frozen=True, gc=False):
     node: str
     address: str = ""
     datacenter: str = ""
     meta: Mapping[str, str] | None = None
+    tagged_addresses: Mapping[str, str] | None = None
     locality: Place | None = None
 
 
@@ -35,7 +48,13 @@ class NamedPort(_Answer, frozen=True, gc=False):
 
 
 class Proxy(_Answer, frozen=True, gc=False):
+    destination_service_name: str = ""
+    destination_service_id: str = msgspec.field(name="DestinationServiceID", default="")
     config: Mapping[str, object] | None = None
+
+
+class Connect(_Answer, frozen=True, gc=False):
+    native: bool = False
 
 
 class Instance(_Answer, frozen=True, gc=False):
@@ -50,7 +69,10 @@ class Instance(_Answer, frozen=True, gc=False):
     socket_path: str = ""
     weights: Weights | None = None
     proxy: Proxy | None = None
+    connect: Connect | None = None
+    tagged_addresses: Mapping[str, Tagged] | None = None
     namespace: str = ""
+    partition: str = ""
     locality: Place | None = None
 
 
@@ -69,6 +91,30 @@ class Entry(_Answer, frozen=True, gc=False):
     checks: tuple[Check, ...] | None = None
 
 
+class Pair(_Answer, frozen=True, gc=False):
+    """A key; its value is in base64."""
+
+    key: str
+    value: str | None = None
+    modify_index: int = 0
+
+
+class Roots(_Answer, frozen=True, gc=False):
+    """Whom Consul's mesh trusts."""
+
+    trust_domain: str = ""
+
+
 instances = msgspec.json.Decoder(tuple[Entry, ...])
 names = msgspec.json.Decoder(dict[str, object])
 checks = msgspec.json.Decoder(tuple[Check, ...])
+pairs = msgspec.json.Decoder(tuple[Pair, ...])
+roots = msgspec.json.Decoder(Roots)
+
+
+def read(decoder: msgspec.json.Decoder[T], content: bytes, path: str) -> T:
+    """The answer to `path`. Raises Unavailable where it is none of Consul's."""
+    try:
+        return decoder.decode(content)
+    except msgspec.MsgspecError as error:
+        raise Unavailable(f"{path}: this is no answer of Consul's: {error}") from None

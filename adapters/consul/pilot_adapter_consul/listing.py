@@ -1,4 +1,4 @@
-"""Which services a datacentre has, and when to believe that some are gone.
+"""Which services a scope has, and when to believe that some are gone.
 
 Rule 1: an empty answer is not an empty catalogue. Consul registers itself as the service `consul`:
 an answer without it, and without the mark that it is filtered, comes of a token that sees nothing.
@@ -14,6 +14,7 @@ import msgspec
 
 from pilot_adapter_consul import entries
 from pilot_adapter_consul.agent import Reply
+from pilot_adapter_consul.reader import Reader
 from pilot_core.adapter import Denied, Unavailable
 
 PATH = "/v1/catalog/services"
@@ -29,18 +30,28 @@ class Listing(msgspec.Struct, frozen=True):
     has_leader: bool
 
 
-def read(reply: Reply) -> Listing:
+def read(reply: Reply, *, has_consul: bool = True) -> Listing:
     """Raises Denied where the token sees nothing, Unavailable where it is no answer of Consul's."""
-    try:
-        names = frozenset(entries.names.decode(reply.content))
-    except msgspec.MsgspecError as error:
-        raise Unavailable(f"{PATH}: this is no answer of Consul's: {error}") from None
-    if _CANARY not in names and not reply.is_filtered:
+    found = entries.read(entries.names, reply.content, PATH)
+    names = frozenset(found)
+    if has_consul and _CANARY not in names and not reply.is_filtered:
         raise Denied(
             f'{len(names)} services are listed, and not "{_CANARY}" among them: the token sees '
             'less than there is (an unknown one sees nothing); it needs service_prefix "" read'
         )
     return Listing(names, reply.is_filtered, reply.has_leader)
+
+
+async def confirm(reader: Reader) -> Listing:
+    """What the leader says. Raises Unavailable where there is none, and Denied where the token
+    sees nothing, also of the agent's own: a scope without Consul's own service tells nothing."""
+    scope = reader.scope
+    if not scope.has_consul:
+        read(await reader.agent.read(PATH, is_decisive=True))
+    said = read(await reader.ask(PATH, is_decisive=True), has_consul=scope.has_consul)
+    if not said.has_leader:
+        raise Unavailable("something is gone from Consul's answers, and no leader confirms it")
+    return said
 
 
 def is_suspicious(gone: Collection[str], known: Collection[str]) -> bool:

@@ -7,17 +7,19 @@ Rule 3: what Consul says is kept: every key of Meta and every tag becomes a labe
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from pilot_adapter_consul.entries import Check, Entry, Instance, Node
+import msgspec
+
+from pilot_adapter_consul import places, sidecars
+from pilot_adapter_consul.entries import Check, Entry, Instance
+from pilot_adapter_consul.scope import DEFAULT, Scope
+from pilot_adapter_consul.sidecars import Beside, Sidecar
 from pilot_core.model import (
     Endpoint,
     Endpoints,
     Health,
-    Locality,
     Port,
     Protocol,
     Record,
@@ -28,44 +30,60 @@ from pilot_core.model import (
 
 Refuse = Callable[[str], None]
 
-PROXIES = "connect-proxy"
 _MAINTENANCE = ("_node_maintenance", "_service_maintenance")
 _PROTOCOLS = {protocol.value: protocol for protocol in Protocol}
 _SOCKET_PORT = 80
 """The number by which callers name a service that listens on a unix socket."""
-_ANY = ("0.0.0.0", "::")
-# No top-level domain is a number: 10.0.0.300 is a slip of the pen.
-_NAME = re.compile(r"(?=.{1,253}\Z)([a-z0-9_-]{1,63}\.)*[a-z_-][a-z0-9_-]{0,62}\Z")
 
 
-def hostname(service: str, datacenter: str) -> str:
-    """`datacenter` is empty for the agent's own."""
-    where = f".{datacenter}" if datacenter else ""
-    return f"{service}.service{where}.consul".lower()
+class About(msgspec.Struct, frozen=True):
+    """What is known of a service besides its instances."""
+
+    scope: Scope = Scope()
+    is_far: bool = False
+    """In another datacentre than the agent: the addresses for the wide area count."""
+    protocol: Protocol | None = None
+    """What service-defaults say."""
+    trust_domain: str = ""
+    """Of Consul's own mesh; empty where it has none."""
+    sidecars: Mapping[Beside, Sidecar] = sidecars.NONE
+
+    def sidecar(self, entry: Entry) -> Sidecar | None:
+        """The proxy beside this instance; of an instance that needs none, what it says itself."""
+        instance = entry.service
+        if instance.connect is not None and instance.connect.native:
+            return Sidecar(virtual=sidecars.virtual(instance))
+        return self.sidecars.get((entry.node.node, instance.id))
+
+
+NOTHING_MORE = About()
 
 
 def records(
-    service: str, datacenter: str, entries: Sequence[Entry], refuse: Refuse
+    service: str, entries: Sequence[Entry], refuse: Refuse, about: About = NOTHING_MORE
 ) -> tuple[Record, ...]:
     """The service and its endpoints. Nothing for sidecar proxies: they are no service of a user's,
     but a part of the one that they stand beside. What is refused is told; the caller keeps what was
     there if nothing is left."""
-    users = [entry for entry in entries if entry.service.kind != PROXIES]
+    users = [entry for entry in entries if entry.service.kind != sidecars.PROXY]
     if not users:
         return ()
-    found = sorted(_endpoints(users, refuse), key=lambda e: (e.addresses, e.ports, e.labels))
-    names = [e.address for e in found if not _is_ip(e.address) and not e.is_unix]
+    found = sorted(_endpoints(users, refuse, about), key=lambda e: (e.addresses, e.ports, e.labels))
+    names = [e.address for e in found if not places.is_ip(e.address) and not e.is_unix]
     resolution = Resolution.DNS if found and len(names) == len(found) else Resolution.STATIC
     if names and resolution is Resolution.STATIC:
         refuse(f"{names[0]} is a name: it goes only where all instances have names for addresses")
         found = [endpoint for endpoint in found if endpoint.address not in names]
-    name = hostname(service, datacenter)
+    name = about.scope.hostname(service)
     return (
         Service(
             hostname=name,
-            namespace=users[0].service.namespace or "default",
-            ports=tuple(_service_ports(users, refuse)),
+            namespace=users[0].service.namespace or about.scope.namespace or DEFAULT,
+            ports=tuple(_service_ports(users, refuse, about)),
             resolution=resolution,
+            addresses=_virtual(users, about),
+            identities=tuple(sorted({e.identity for e in found if e.identity})),
+            labels=_kinds(users),
         ),
         Endpoints(hostname=name, endpoints=tuple(found)),
     )
@@ -76,26 +94,30 @@ def is_empty(mapped: Iterable[Record]) -> bool:
     return not any(isinstance(record, Endpoints) and record.endpoints for record in mapped)
 
 
-def _endpoints(entries: Iterable[Entry], refuse: Refuse) -> Iterator[Endpoint]:
+def _endpoints(entries: Iterable[Entry], refuse: Refuse, about: About) -> Iterator[Endpoint]:
     for entry in entries:
         instance, node = entry.service, entry.node
-        address = _address(instance, node)
-        if not _is_usable(address):
-            refuse(f'instance {instance.id} on {node.node}: "{address}" cannot be connected to')
+        addresses, shift = places.addresses(instance, node, is_far=about.is_far)
+        if not places.is_usable(addresses[0]):
+            refuse(
+                f'instance {instance.id} on {node.node}: "{addresses[0]}" cannot be connected to'
+            )
             continue
-        ports = tuple(sorted((name, number) for name, number in _ports(instance) if number))
-        if not ports:
+        numbers = [(name, shift or number) for name, number in _ports(entry, about) if number]
+        if not numbers:
             continue  # Consul's way of registering something that serves no port
         health, weight = condition(instance, entry.checks or ())
+        is_in_mesh = about.trust_domain and about.sidecar(entry) is not None
         yield Endpoint(
-            addresses=(address,),
-            ports=ports,
+            addresses=addresses,
+            ports=tuple(sorted(numbers)),
             health=health,
             weight=weight,
-            locality=_locality(instance, node),
+            locality=places.locality(instance, node),
             labels=_labels(instance),
             workload=instance.service,
             service_account=instance.service,
+            identity=sidecars.spiffe_id(about.trust_domain, instance, node) if is_in_mesh else "",
         )
 
 
@@ -112,59 +134,57 @@ def condition(instance: Instance, checks: Sequence[Check]) -> tuple[Health, int]
     return Health.HEALTHY, passing
 
 
-def _address(instance: Instance, node: Node) -> str:
-    if instance.socket_path:
-        return f"unix://{instance.socket_path}"
-    address = (instance.address or node.address).strip("[]")
-    return str(ipaddress.ip_address(address)) if _is_ip(address) else address.lower()
+def protocol_of(said: object) -> Protocol | None:
+    """A protocol as Consul's users write it, such as `http` or `grpc-web`; None if it is none."""
+    return _PROTOCOLS.get(str(said).lower().replace("-", "_"))
 
 
-def _is_usable(address: str) -> bool:
-    if _is_ip(address):
-        return address not in _ANY
-    return address.startswith("unix:///") or _NAME.match(address) is not None
-
-
-def _is_ip(address: str) -> bool:
-    try:
-        ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return True
-
-
-def _ports(instance: Instance) -> list[tuple[str, int]]:
+def _ports(entry: Entry, about: About) -> list[tuple[str, int]]:
     """(name, number) of each; 0 where the instance serves no port."""
+    instance = entry.service
     if instance.ports:
         return [(port.name, port.port) for port in instance.ports]
-    meta = instance.meta or {}
-    name = meta.get("port_name") or _protocol(instance, "").value
+    name = (instance.meta or {}).get("port_name") or _protocol(entry, "", about).value
     if instance.socket_path:
         return [(name, instance.port or _SOCKET_PORT)]
     return [(name, instance.port)]
 
 
-def _protocol(instance: Instance, port: str) -> Protocol:
-    meta = instance.meta or {}
+def _protocol(entry: Entry, port: str, about: About) -> Protocol:
+    """Of a port: what somebody said of it alone goes before what was said of the service."""
+    instance = entry.service
+    sidecar = about.sidecar(entry)
     config = (instance.proxy.config if instance.proxy else None) or {}
-    for said in (meta.get(f"protocol_{port}"), meta.get("protocol"), config.get("protocol")):
-        known = _PROTOCOLS.get(str(said).lower().replace("-", "_"))
-        if known is not None:
-            return known
-    return from_port_name(port)
+    said = (
+        _said(instance, f"protocol_{port}") if port else "",
+        about.protocol or "",
+        _said(instance, "protocol"),
+        config.get("protocol", ""),
+        sidecar.protocol if sidecar else "",
+    )
+    known = (protocol_of(one) for one in said if one)
+    return next(filter(None, known), None) or from_port_name(port)
 
 
-def _service_ports(entries: Sequence[Entry], refuse: Refuse) -> Iterator[Port]:
+def _said(instance: Instance, key: str) -> str:
+    """A label's value, without making them all."""
+    said = (instance.meta or {}).get(key)
+    if said is not None:
+        return said
+    tags = (tag for tag in instance.tags or () if tag.startswith((f"{key}=", f"{key}|")))
+    return max(tags, default="")[len(key) + 1 :]
+
+
+def _service_ports(entries: Sequence[Entry], refuse: Refuse, about: About) -> Iterator[Port]:
     """The union of what the instances serve. Where they differ in a port's number, callers name it
     by the one that most of them have, of several by the lowest."""
     numbers: dict[str, Counter[int]] = {}
     protocols: dict[str, Counter[Protocol]] = {}
     for entry in entries:
-        for name, number in _ports(entry.service):
+        for name, number in _ports(entry, about):
             if number:
                 numbers.setdefault(name, Counter())[number] += 1
-                protocol = _protocol(entry.service, name)
-                protocols.setdefault(name, Counter())[protocol] += 1
+                protocols.setdefault(name, Counter())[_protocol(entry, name, about)] += 1
     taken: set[int] = set()
     for name in sorted(numbers):
         ranked = _ranked(numbers[name])
@@ -184,14 +204,15 @@ def _most(protocols: Counter[Protocol]) -> Protocol:
     return min(protocols, key=lambda p: (-protocols[p], p.value))
 
 
-def _locality(instance: Instance, node: Node) -> Locality:
-    place = instance.locality or node.locality
-    if place is not None and place.region:
-        return Locality(place.region, place.zone)
-    meta = node.meta or {}
-    if meta.get("region"):
-        return Locality(meta["region"], meta.get("zone", ""))
-    return Locality(node.datacenter, meta.get("zone", ""))
+def _virtual(entries: Iterable[Entry], about: About) -> tuple[str, ...]:
+    found = {s.virtual for entry in entries if (s := about.sidecar(entry)) and s.virtual}
+    return tuple(sorted(address for address in found if places.is_ip(address)))
+
+
+def _kinds(entries: Iterable[Entry]) -> tuple[tuple[str, str], ...]:
+    """What kind of gateway it is; nothing for what users register."""
+    kinds = sorted({entry.service.kind for entry in entries if entry.service.kind})
+    return (("kind", kinds[0]),) if kinds else ()
 
 
 def _labels(instance: Instance) -> tuple[tuple[str, str], ...]:

@@ -11,7 +11,7 @@ Rule 4: answers that come without end are taken at a bounded rate.
 from __future__ import annotations
 
 _BURST = 4.0
-_PER_SECOND = 4.0
+_PER_SECOND = 2.0
 
 
 class Position:
@@ -27,7 +27,7 @@ class Position:
 
 
 class Pace:
-    """A bucket of permissions to ask again: a few at once, then four a second."""
+    """A bucket of permissions to ask again: a few at once, then two a second."""
 
     def __init__(self) -> None:
         self._left = _BURST

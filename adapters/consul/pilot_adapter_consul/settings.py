@@ -15,6 +15,15 @@ _EXAMPLE = "${CONSUL_HTTP_ADDR:-http://127.0.0.1:8500}"
 FEWEST_CONNECTIONS = 20
 
 
+class LoginSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`{auth_method: kubernetes, bearer_file: /var/run/secrets/…/token}`"""
+
+    auth_method: str
+    """The name of an auth method of Consul's."""
+    bearer_file: Path
+    """A file with what it takes, such as a service account's token; read at every login."""
+
+
 class ConsulConfig(Config, frozen=True):
     """One agent, and the datacentres that are read through it."""
 
@@ -24,6 +33,8 @@ class ConsulConfig(Config, frozen=True):
     """A file with an ACL token, read again when it changes. It needs a policy with
     `service_prefix "" { policy = "read" }` and `node_prefix "" { policy = "read" }`, nothing
     more."""
+    login: LoginSettings | None = None
+    """Instead of `token_file`: log in by an auth method, and anew before the token expires."""
     ca_file: Path | None = None
     """Certificates of the authorities to trust instead of the system's, as PEM."""
     cert_file: Path | None = None
@@ -32,6 +43,15 @@ class ConsulConfig(Config, frozen=True):
     """The private key of `cert_file`, as PEM."""
     datacenters: tuple[str, ...] = ()
     """The datacentres to read, through the same agent; empty: the agent's own."""
+    namespaces: tuple[str, ...] = ()
+    """Consul Enterprise: the namespaces to read; empty: the token's own."""
+    partition: str = ""
+    """Consul Enterprise: the partition to read; empty: the agent's own."""
+    peers: tuple[str, ...] = ()
+    """The cluster peers whose exported services are read too, through the same agent."""
+    kv: str = ""
+    """A prefix of keys that hold catalogue documents, such as `mesh/catalogue/`; empty: none. It
+    needs `key_prefix "mesh/catalogue/" { policy = "read" }` in the token's policy."""
     connections: int = 150
     """How many connections to the agent may be open at a time. Services beyond that many are read
     every 10 s instead of being waited on. Raise it together with the agent's
@@ -42,8 +62,12 @@ class ConsulConfig(Config, frozen=True):
     def __post_init__(self) -> None:
         if problem := _address_problem(self.url):
             raise ConfigError(Finding("address", 0, 0, problem))
+        if self.token_file is not None and self.login is not None:
+            raise ConfigError(Finding("login", 0, 0, "either token_file or login, not both"))
         if (self.cert_file is None) != (self.key_file is None):
             raise ConfigError(Finding("cert_file", 0, 0, "cert_file and key_file go together"))
+        if self.kv.startswith("/"):
+            raise ConfigError(Finding("kv", 0, 0, 'no key of Consul\'s begins with "/"'))
         if self.connections < FEWEST_CONNECTIONS:
             message = f"at least {FEWEST_CONNECTIONS} connections are needed"
             raise ConfigError(Finding("connections", 0, 0, message))

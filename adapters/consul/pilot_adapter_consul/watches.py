@@ -4,20 +4,25 @@ Rule 1: each of the first services has a blocking query of its own; the rest sha
 connections, are read in turn, and at once when a check somewhere turns or recovers.
 Rule 2: an empty answer changes nothing: a service without instances is gone from the listing too.
 Rule 3: a filtered answer with fewer instances than before changes nothing, and is warned about.
+Rule 4: what is learnt of a service elsewhere (its proxies, its protocol) has it read again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Iterable, Iterator
+from typing import NoReturn
 from urllib.parse import quote
 
 import msgspec
 
-from pilot_adapter_consul import entries, mapping
-from pilot_adapter_consul.agent import LONG, SHORT, Agent, Reply
-from pilot_adapter_consul.position import Pace, Position
-from pilot_core.adapter import Host, Sink, Unavailable
+from pilot_adapter_consul import entries, mapping, sidecars
+from pilot_adapter_consul.agent import LONG, Reply
+from pilot_adapter_consul.known import Known
+from pilot_adapter_consul.mapping import About
+from pilot_adapter_consul.position import Position
+from pilot_adapter_consul.reader import Reader
+from pilot_core.adapter import Sink
 
 _READERS = 8
 _DOORBELLS = 3
@@ -30,39 +35,33 @@ _STATES = ("critical", "warning")
 
 
 class Watches:
-    """All services of one datacentre, within one session."""
+    """All services of one scope, within one session."""
 
     def __init__(
-        self,
-        agent: Agent,
-        sink: Sink,
-        host: Host,
-        *,
-        datacenter: str,
-        connections: int,
-        sizes: dict[str, int],
+        self, reader: Reader, sink: Sink, known: Known, *, connections: int, is_far: bool
     ) -> None:
-        self._agent, self._sink, self._host = agent, sink, host
-        self._datacenter = datacenter
-        self._most = connections - _READERS - _DOORBELLS
-        self._sizes = sizes
+        self._reader, self._sink, self._known = reader, sink, known
+        self._clock, self._log = reader.host.clock, reader.host.log
+        self._most = max(connections - _READERS - _DOORBELLS, 1)
+        self._is_far = is_far
         self._positions: dict[str, Position] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._swept: dict[str, None] = {}
         self._gone: set[str] = set()
         self._empty: set[str] = set()
+        self._again: set[str] = set()
         self._reading = asyncio.Semaphore(_READERS)
         self._ring = asyncio.Event()
+        self._news = asyncio.Event()
 
     async def read_all(self, names: Collection[str]) -> None:
         """Read these services once, before anything is said to be complete. What is listed and
         known, and has no instances all the same, is asked of the leader."""
-        await self._each(sorted(names))
-        for name in sorted(self._empty & self._sizes.keys()):
-            reply = await self._agent.read(
-                _path(name), datacenter=self._datacenter, is_decisive=True
-            )
-            self._take(name, reply)
+        # Proxies first: what stands beside a service has to be known when it is read.
+        await self._each(sorted(names, key=lambda name: (not name.endswith(sidecars.SUFFIX), name)))
+        await self._read_again()
+        for name in sorted(self._empty & self._known.sizes.keys()):
+            self._take(name, await self._reader.ask(_path(name), is_decisive=True))
 
     def keep(self, names: Collection[str], group: asyncio.TaskGroup) -> None:
         """Follow these from now on, besides those that are followed already."""
@@ -89,19 +88,25 @@ class Watches:
         self._swept.pop(name, None)
         self._positions.pop(name, None)
         self._empty.discard(name)
-        self._sizes.pop(name, None)
+        self._known.sizes.pop(name, None)
+        self.reread(self._known.set_sidecars(name, {}))
         self._sink.drop(self.source(name))
 
-    def source(self, name: str) -> str:
-        where = f"{self._datacenter}/" if self._datacenter else ""
-        return f"{where}service/{name}"
+    def reread(self, names: Iterable[str]) -> None:
+        """Something else is known of these now: read them again, soon."""
+        self._again |= set(names) & self._known.sizes.keys()
+        if self._again:
+            self._news.set()
 
-    async def sweep(self) -> None:
+    def source(self, name: str) -> str:
+        return f"{self._reader.scope.prefix}service/{name}"
+
+    async def sweep(self) -> NoReturn:
         """Read in turn those that have no query of their own, for ever."""
         while True:
             await self._each(list(self._swept))
             self._ring.clear()
-            pause = asyncio.create_task(self._host.clock.sleep(_SWEEP_EVERY))
+            pause = asyncio.create_task(self._clock.sleep(_SWEEP_EVERY))
             ring = asyncio.create_task(self._ring.wait())
             try:
                 await asyncio.wait({pause, ring}, return_when=asyncio.FIRST_COMPLETED)
@@ -109,55 +114,48 @@ class Watches:
                 pause.cancel()
                 ring.cancel()
 
+    async def follow_news(self) -> NoReturn:
+        """Read again what `reread` names, for ever."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            await self._read_again()
+
     async def listen(self) -> None:
         """Hear of every check that turns critical or warning, or recovers, for ever."""
         async with asyncio.TaskGroup() as group:
             for state in _STATES:
                 group.create_task(self._hear(state))
 
-    async def follow(
-        self,
-        path: str,
-        position: Position,
-        taken: Callable[[Reply], None],
-        *,
-        wait: int = SHORT,
-    ) -> None:
-        """Hand over every answer to a blocking query, for ever."""
-        pace = Pace()
-        while True:
-            pause = pace.delay(self._host.clock.monotonic())
-            if pause:
-                await self._host.clock.sleep(pause)
-            reply = await self._agent.read(
-                path, datacenter=self._datacenter, index=position.index, wait=wait
-            )
-            taken(reply)
-            position.advance(reply.index)
-
     async def _watch(self, name: str, delay: float) -> None:
         if delay > 0:
-            await self._host.clock.sleep(delay)
+            await self._clock.sleep(delay)
         position = self._positions.setdefault(name, Position())
-        await self.follow(_path(name), position, lambda reply: self._take(name, reply), wait=LONG)
+        await self._reader.follow(
+            _path(name), position, lambda reply: self._take(name, reply), wait=LONG
+        )
 
-    async def _each(self, names: Collection[str]) -> None:
+    async def _read_again(self) -> None:
+        names, self._again = self._again, set()
+        await self._each(sorted(names), is_again=True)
+
+    async def _each(self, names: Collection[str], *, is_again: bool = False) -> None:
         async with asyncio.TaskGroup() as group:
             remaining = iter(names)
             for _ in range(min(_READERS, len(names))):
-                group.create_task(self._read_from(remaining))
+                group.create_task(self._read_from(remaining, is_again))
 
-    async def _read_from(self, names: object) -> None:
-        for name in names:  # type: ignore[attr-defined]  # several readers share one iterator
-            await self._read(name)
+    async def _read_from(self, names: Iterator[str], is_again: bool) -> None:
+        for name in names:  # several readers share one iterator
+            await self._read(name, is_again)
 
-    async def _read(self, name: str) -> None:
+    async def _read(self, name: str, is_again: bool) -> None:
         async with self._reading:
-            reply = await self._agent.read(_path(name), datacenter=self._datacenter)
+            reply = await self._reader.ask(_path(name))
         position = self._positions.setdefault(name, Position())
         before = position.index
         position.advance(reply.index)
-        if before != position.index or not before:
+        if is_again or before != position.index or not before:
             self._take(name, reply)
 
     async def _hear(self, state: str) -> None:
@@ -170,7 +168,7 @@ class Watches:
                 self._ring.set()
             before[state] = now
 
-        await self.follow(path, Position(), taken)
+        await self._reader.follow(path, Position(), taken)
 
     def _take(self, name: str, reply: Reply) -> None:
         source = self.source(name)
@@ -182,7 +180,7 @@ class Watches:
             self._sink.warn(f"Consul's answer cannot be read: {error}", source=source)
             return
         (self._empty.discard if found else self._empty.add)(name)
-        known = self._sizes.get(name, 0)
+        known = self._known.sizes.get(name, 0)
         if reply.is_filtered and len(found) < known:
             self.keep_unseen(name, f"{len(found)} of {known} instances")
         elif found:
@@ -198,16 +196,25 @@ class Watches:
 
     def _put(self, name: str, found: tuple[entries.Entry, ...]) -> None:
         refused: list[str] = []
-        records = mapping.records(name, self._datacenter, found, refused.append)
-        self._sizes[name] = len(found)
+        known = self._known
+        about = About(
+            scope=self._reader.scope,
+            is_far=self._is_far,
+            protocol=known.protocols.get(name),
+            trust_domain=known.trust_domain,
+            sidecars=known.beside(name),
+        )
+        records = mapping.records(name, found, refused.append, about)
+        known.sizes[name] = len(found)
         # Stale beats nothing: instances of which none can be used leave what was there before.
         if not (refused and mapping.is_empty(records)):
             self._sink.put(self.source(name), records)
         for problem in dict.fromkeys(refused):
             self._sink.warn(problem, source=self.source(name))
+        self.reread(known.set_sidecars(name, sidecars.of(found)))
 
     def _say_degraded(self) -> None:
-        self._host.log.warning(
+        self._log.warning(
             "more services than connections: the rest are read in turn; raise the agent's "
             "limits.http_max_conns_per_client, and connections in the configuration",
             extra={"waited_on": len(self._tasks), "in_turn": len(self._swept)},
@@ -219,8 +226,5 @@ def _path(name: str) -> str:
 
 
 def _checks(reply: Reply) -> frozenset[str]:
-    try:
-        found = entries.checks.decode(reply.content)
-    except msgspec.MsgspecError as error:
-        raise Unavailable(f"/v1/health/state: this is no answer of Consul's: {error}") from None
+    found = entries.read(entries.checks, reply.content, "/v1/health/state")
     return frozenset(f"{c.node}/{c.service_name}/{c.check_id}" for c in found)

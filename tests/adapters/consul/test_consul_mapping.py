@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 
 from pilot_adapter_consul import entries, mapping
+from pilot_adapter_consul.mapping import About
+from pilot_adapter_consul.scope import Scope, scopes
+from pilot_adapter_consul.settings import ConsulConfig
+from pilot_adapter_consul.sidecars import Sidecar
 from pilot_core.model import Endpoint, Endpoints, Health, Locality, Port, Protocol, Resolution
 
 
@@ -19,11 +23,11 @@ def entry(checks: list[dict[str, str]] | None = None, *, node: Any = None, **ser
     }
 
 
-def mapped(*found: Any, name: str = "web", datacenter: str = "") -> tuple[Any, ...]:
+def mapped(*found: Any, name: str = "web", **about: Any) -> tuple[Any, ...]:
     """The service, its endpoints, and what was refused."""
     refused: list[str] = []
     decoded = entries.instances.decode(json.dumps(found))
-    records = mapping.records(name, datacenter, decoded, refused.append)
+    records = mapping.records(name, decoded, refused.append, About(**about))
     return (*records, refused)
 
 
@@ -157,15 +161,18 @@ def test_a_place_comes_from_the_instance_the_node_or_what_the_node_says_of_itsel
 
 
 @pytest.mark.parametrize(
-    ("name", "datacenter", "expected"),
+    ("name", "scope", "expected"),
     [
-        ("web", "", "web.service.consul"),
-        ("A.b_c", "", "a.b_c.service.consul"),
-        ("web", "dc2", "web.service.dc2.consul"),
+        ("web", Scope(), "web.service.consul"),
+        ("A.b_c", Scope(), "a.b_c.service.consul"),
+        ("web", Scope("dc2"), "web.service.dc2.consul"),
+        ("web", Scope(peer="east"), "web.service.east.peer.consul"),
+        ("web", Scope(namespace="shop"), "web.service.shop.ns.consul"),
+        ("web", Scope("dc2", "shop", "one"), "web.service.shop.ns.one.ap.dc2.dc.consul"),
     ],
 )
-def test_hostnames_are_consuls_own_in_lower_case(name, datacenter, expected):
-    service, endpoints, _ = mapped(entry(), name=name, datacenter=datacenter)
+def test_hostnames_are_consuls_own_in_lower_case(name, scope, expected):
+    service, endpoints, _ = mapped(entry(), name=name, scope=scope)
 
     assert (expected, expected) == (service.hostname, endpoints.hostname)
 
@@ -176,3 +183,100 @@ def test_five_thousand_instances_are_mapped():
 
     assert isinstance(endpoints, Endpoints)
     assert (5000, []) == (len(endpoints.endpoints), refused)
+
+
+def test_what_service_defaults_say_goes_before_meta_but_not_before_what_is_said_of_one_port():
+    meta = {"protocol": "tcp", "protocol_admin": "grpc"}
+    ports = [{"Name": "main", "Port": 80}, {"Name": "admin", "Port": 81}]
+    service, _, _ = mapped(entry(Port=0, Ports=ports, Meta=meta), protocol=Protocol.HTTP2)
+
+    assert (Port("admin", 81, Protocol.GRPC), Port("main", 80, Protocol.HTTP2)) == service.ports
+
+
+def test_a_protocol_may_stand_in_a_tag():
+    service, _, _ = mapped(entry(Tags=["a", "protocol=grpc-web"]))
+
+    assert (Port("grpc_web", 8080, Protocol.GRPC_WEB),) == service.ports
+
+
+SIDECARS = {("n1", "web-1"): Sidecar("http", "240.0.0.1")}
+
+
+def test_an_instance_with_a_proxy_has_its_name_in_consuls_mesh_and_the_proxys_protocol():
+    service, endpoints, _ = mapped(
+        entry(),
+        entry(ID="web-2", Address="10.1.0.2", Port=81),
+        trust_domain="x.consul",
+        sidecars=SIDECARS,
+    )
+
+    name = "spiffe://x.consul/ns/default/dc/dc1/svc/web"
+    assert [name, ""] == [e.identity for e in endpoints.endpoints]
+    assert ((name,), ("240.0.0.1",)) == (service.identities, service.addresses)
+    assert {Protocol.HTTP, Protocol.TCP} == {port.protocol for port in service.ports}
+
+
+def test_a_native_instance_has_a_name_in_consuls_mesh_without_a_proxy():
+    in_shop = {"Namespace": "shop", "Partition": "one", "Connect": {"Native": True}}
+    virtual = {"consul-virtual": {"Address": "240.0.0.2", "Port": 8080}}
+    service, endpoints, _ = mapped(
+        entry(**in_shop, TaggedAddresses=virtual), trust_domain="x.consul"
+    )
+
+    name = "spiffe://x.consul/ap/one/ns/shop/dc/dc1/svc/web"
+    assert (name, "shop", ("240.0.0.2",)) == (
+        endpoints.endpoints[0].identity,
+        service.namespace,
+        service.addresses,
+    )
+    assert "" == mapped(entry(**in_shop))[1].endpoints[0].identity
+
+
+@pytest.mark.parametrize(
+    ("is_far", "expected"), [(False, ("10.1.0.1", 8080)), (True, ("198.51.100.1", 443))]
+)
+def test_from_another_datacentre_the_address_for_the_wide_area_counts(is_far, expected):
+    wan = {"wan": {"Address": "198.51.100.1", "Port": 443}}
+    _, endpoints, _ = mapped(entry(Address="10.1.0.1", TaggedAddresses=wan), is_far=is_far)
+
+    [found] = endpoints.endpoints
+    assert expected == (found.address, found.ports[0][1])
+
+
+def test_from_another_datacentre_a_node_has_its_address_for_the_wide_area():
+    node = {"TaggedAddresses": {"wan": "198.51.100.2", "lan": "10.0.0.1"}}
+    _, endpoints, _ = mapped(entry(node=node), is_far=True)
+
+    assert ["198.51.100.2"] == [e.address for e in endpoints.endpoints]
+
+
+@pytest.mark.parametrize(
+    ("tagged", "expected"),
+    [
+        ({"lan_ipv6": {"Address": "2001:db8::1", "Port": 8080}}, ("10.1.0.1", "2001:db8::1")),
+        ({"lan_ipv6": {"Address": "2001:db8::1", "Port": 9}}, ("10.1.0.1",)),
+        ({"lan_ipv6": {"Address": "::", "Port": 8080}}, ("10.1.0.1",)),
+        ({"lan_ipv4": {"Address": "10.1.0.1", "Port": 8080}}, ("10.1.0.1",)),
+    ],
+)
+def test_the_other_family_is_an_address_of_the_same_instance(tagged, expected):
+    assert expected == endpoint(Address="10.1.0.1", TaggedAddresses=tagged).addresses
+
+
+def test_a_gateway_is_a_service_and_says_which_kind():
+    service, endpoints, _ = mapped(entry(Kind="mesh-gateway"))
+
+    assert (("kind", "mesh-gateway"),) == service.labels
+    assert 1 == len(endpoints.endpoints)
+
+
+def test_every_part_of_consul_that_is_read_is_a_scope():
+    config = ConsulConfig(
+        address="x", datacenters=("a", "b"), namespaces=("n",), partition="p", peers=("east",)
+    )
+
+    assert [Scope("a", "n", "p"), Scope("b", "n", "p"), Scope("", "n", "p", "east")] == list(
+        scopes(config)
+    )
+    assert ["a/p/n/", "b/p/n/", "p/n/peer-east/"] == [s.prefix for s in scopes(config)]
+    assert [Scope()] == list(scopes(ConsulConfig(address="x")))

@@ -1,0 +1,133 @@
+"""One scope: its listing followed, and with it the services that come and go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import NoReturn
+
+from pilot_adapter_consul import entries, listing
+from pilot_adapter_consul.agent import Agent, Reply
+from pilot_adapter_consul.configuration import Configuration
+from pilot_adapter_consul.known import Known
+from pilot_adapter_consul.listing import Listing
+from pilot_adapter_consul.position import Position
+from pilot_adapter_consul.reader import Reader
+from pilot_adapter_consul.scope import Scope
+from pilot_adapter_consul.settings import ConsulConfig
+from pilot_adapter_consul.watches import Watches
+from pilot_core.adapter import Denied, Host, Sink, Unavailable
+
+_ROOTS = "/v1/connect/ca/roots"
+_NO_MESH = "Connect must be enabled"
+
+
+class Catalogue:
+    """What is in one scope, over all sessions."""
+
+    def __init__(self, config: ConsulConfig, host: Host, scope: Scope) -> None:
+        self.scope = scope
+        self._config, self._host = config, host
+        self._known = Known()
+
+    async def run(
+        self, agent: Agent, sink: Sink, on_read: Callable[[], None], connections: int
+    ) -> NoReturn:
+        """Follow it until something ends that. Raises Unavailable and Denied, also in groups."""
+        reader = Reader(agent, self.scope, self._host)
+        is_far = bool(self.scope.datacenter) and await _own(agent) != self.scope.datacenter
+        self._known.trust_domain = await self._trust_domain(reader)
+        configuration = Configuration(reader, sink, self._known)
+        watches = Watches(
+            reader,
+            sink,
+            self._known,
+            connections=connections - configuration.connections,
+            is_far=is_far,
+        )
+        position = Position()
+        reply = await reader.ask(listing.PATH)
+        position.advance(reply.index)
+        now = self._listed(reply)
+        await configuration.read()
+        for name in await self._gone(reader, sink, watches, now):
+            watches.drop(name)
+        await watches.read_all(now.names)
+        on_read()
+        changed = asyncio.Event()
+        latest = [now]
+        async with asyncio.TaskGroup() as group:
+
+            def taken(reply: Reply) -> None:
+                latest[0] = self._listed(reply)
+                watches.keep(latest[0].names, group)
+                changed.set()
+
+            watches.keep(now.names, group)
+            for work in (
+                watches.sweep(),
+                watches.listen(),
+                watches.follow_news(),
+                configuration.follow(watches.reread),
+                reader.follow(listing.PATH, position, taken),
+            ):
+                group.create_task(work)
+            while True:
+                # Whether something is gone takes its time; what is new does not wait for that.
+                await changed.wait()
+                changed.clear()
+                for name in await self._gone(reader, sink, watches, latest[0]):
+                    watches.drop(name)
+        raise AssertionError("not reached: a task group ends by an error only")
+
+    def _listed(self, reply: Reply) -> Listing:
+        return listing.read(reply, has_consul=self.scope.has_consul)
+
+    async def _gone(self, reader: Reader, sink: Sink, watches: Watches, now: Listing) -> list[str]:
+        """Those that are known, and gone for certain."""
+        gone = self._known.sizes.keys() - now.names
+        if not gone:
+            return []
+        confirmed = await self._confirmed(reader, watches, gone)
+        if listing.is_suspicious(confirmed, self._known.sizes):
+            source = f"{self.scope.prefix}listing"
+            sink.warn(
+                f"{len(confirmed)} of {len(self._known.sizes)} services are gone at once: they are "
+                f"served for another {self._config.grace:g} s, and go if Consul says so still",
+                source=source,
+            )
+            await self._host.clock.sleep(self._config.grace)
+            confirmed = await self._confirmed(reader, watches, confirmed)
+            sink.drop(source)
+        return sorted(confirmed)
+
+    async def _confirmed(self, reader: Reader, watches: Watches, gone: set[str]) -> set[str]:
+        """Those that the leader does not list either."""
+        said = await listing.confirm(reader)
+        missing = gone - said.names
+        if said.is_filtered and missing:
+            for name in sorted(missing):
+                watches.keep_unseen(name, "nothing")
+            return set()
+        return missing
+
+    async def _trust_domain(self, reader: Reader) -> str:
+        """Of Consul's own mesh; empty where there is none. It never changes in a datacentre."""
+        if self._known.trust_domain or self.scope.peer:
+            return self._known.trust_domain
+        try:
+            reply = await reader.ask(_ROOTS, absent=b"{}")
+        except Denied:
+            return ""
+        except Unavailable as error:
+            if _NO_MESH in str(error):
+                return ""
+            raise
+        return entries.read(entries.roots, reply.content, _ROOTS).trust_domain
+
+
+async def _own(agent: Agent) -> str:
+    """The agent's own datacentre: where it finds Consul itself without being told where to look."""
+    path = "/v1/health/service/consul"
+    found = entries.read(entries.instances, (await agent.read(path)).content, path)
+    return found[0].node.datacenter if found else ""
