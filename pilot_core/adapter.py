@@ -103,13 +103,24 @@ class Sink(Protocol):
         exception inside discards the block. Blocks do not nest.
         """
 
-    def synced(self) -> None:
+    def synced(self, prefix: str = "") -> None:
         """The first complete view has been put: what earlier sessions put and this one did not is
-        gone. Calling it again changes nothing."""
+        gone. With a prefix: that of a part, the sources that start with it. Calling it again
+        changes nothing, unless the part has been lost in between."""
+
+    def keep(self, prefix: str, problem: str) -> None:
+        """A part of the platform, such as one of several sites, cannot be read now: what was last
+        put under the prefix stays, over `synced()` too, until `synced(prefix)` or a `resync` of
+        it. Shown as a problem until then. Where nothing is known of the part from before, the
+        session is not in sync without it."""
 
     def warn(self, problem: str, *, source: str = "", origin: str = "") -> None:
-        """One object is unusable: shown as a problem until `source` is put or dropped again. What
+        """One object is unusable: shown as an error until `source` is put or dropped again. What
         was last put under `source` stays."""
+
+    def note(self, remark: str, *, source: str = "", origin: str = "") -> None:
+        """Something that an object says is not honoured, while the rest of it has been put: shown
+        as a warning until `source` is put or dropped again. Say it after the put."""
 
 
 class Adapter(abc.ABC):

@@ -28,7 +28,7 @@ from pilot_core.registry.guard import Guard
 from pilot_core.registry.lastgood import LastGood
 from pilot_core.registry.mirror import Mirror
 from pilot_core.registry.notices import Notices
-from pilot_core.registry.refusals import Refusals
+from pilot_core.registry.remarks import Remarks
 from pilot_core.registry.session import Session
 from pilot_core.registry.state import RegistryState, Status
 from pilot_core.registry.supervisor import STALE, Supervisor
@@ -70,7 +70,7 @@ class _Running(msgspec.Struct):
     registration: Registration
     status: Status
     guard: Guard
-    refusals: Refusals
+    remarks: Remarks
     supervisor: Supervisor
     task: asyncio.Task[NoReturn]
 
@@ -187,12 +187,12 @@ class Hub:
             clock=self._clock,
             size=lambda: self._mirror.count(name),
         )
-        self._run(registration, status, guard, Refusals(name, self.problems), after=None)
+        self._run(registration, status, guard, Remarks(name, self.problems), after=None)
 
     def _adjust(self, running: _Running, registration: Registration) -> None:
         if not running.registration.has_same_session(registration):
             task = self._retire(running)
-            self._run(registration, running.status, running.guard, running.refusals, after=task)
+            self._run(registration, running.status, running.guard, running.remarks, after=task)
         running = self._running[registration.name]
         running.registration = registration
         running.guard.max_drop = registration.max_drop
@@ -203,7 +203,7 @@ class Hub:
         registration: Registration,
         status: Status,
         guard: Guard,
-        refusals: Refusals,
+        remarks: Remarks,
         *,
         after: asyncio.Task[NoReturn] | None,
     ) -> None:
@@ -216,7 +216,7 @@ class Hub:
                     self._lastgood.complete(name)
                 self._progress.set()
 
-            return Session(name, self._mirror, guard=guard, refusals=refusals, on_synced=synced)
+            return Session(name, self._mirror, guard=guard, remarks=remarks, on_synced=synced)
 
         supervisor = Supervisor(
             status,
@@ -227,7 +227,7 @@ class Hub:
             patience=self._limits.sync_timeout,
         )
         task = asyncio.create_task(supervisor.run(after), name=f"registry {name}")
-        self._running[name] = _Running(registration, status, guard, refusals, supervisor, task)
+        self._running[name] = _Running(registration, status, guard, remarks, supervisor, task)
 
     def _host(self, registration: Registration) -> Host:
         name = registration.name
@@ -250,12 +250,12 @@ class Hub:
         self._retire(running)
         self._mirror.forget(name)
         running.guard.release()
-        running.refusals.forget()
+        running.remarks.forget()
         self.problems.clear(STALE, registry=name)
 
     def _drop(self, name: str, sources: Sequence[str]) -> bool:
         for source in sources:
-            self._running[name].refusals.settle(source)
+            self._running[name].remarks.settle(source)
             self._mirror.put(name, source, ())
         return bool(sources)
 
@@ -279,7 +279,7 @@ class Hub:
             sessions=status.sessions,
             last_change=status.last_change,
             error=status.error,
-            warnings=len(running.refusals),
+            warnings=len(running.remarks),
             held=running.guard.held,
         )
 

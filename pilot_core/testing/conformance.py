@@ -197,6 +197,26 @@ class AdapterConformance:
 
         run_scenario(platform, scenario)
 
+    def test_a_part_that_is_lost_keeps_what_was_put_of_it(self, platform: Platform) -> None:
+        async def scenario() -> None:
+            needs(platform.can_lose_part, "this platform is one whole")
+            await platform.set(FIRST)
+            async with self._session(platform) as run:
+                await run.sees(FIRST)
+                await platform.lose_part()
+                await run.stop()
+                await run.again()
+                await run.synced()
+                assert run.view() == FIRST, "what cannot be read has not gone: sink.keep()"
+                await run.until(lambda: run.sink.lost, "nobody was told: sink.keep()")
+                await platform.find_part()
+                now = {"web": ["10.1.0.9"], "api": ["10.1.0.3"]}
+                await platform.set(now)
+                await run.sees(now, "the part is back")
+                await run.until(lambda: not run.sink.lost, "it is back, and shown: sink.synced()")
+
+        run_scenario(platform, scenario)
+
     def test_the_next_session_leaves_no_ghosts(self, platform: Platform) -> None:
         async def scenario() -> None:
             await platform.set(FIRST)

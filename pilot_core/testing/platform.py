@@ -29,6 +29,9 @@ class Platform(abc.ABC):
     can_spoil: ClassVar[bool] = True
     """False where the platform's own checks let no object through that cannot be used."""
 
+    can_lose_part: ClassVar[bool] = False
+    """True for what has parts that can be out of reach while others are not: sites, clusters."""
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -63,6 +66,15 @@ class Platform(abc.ABC):
     async def reconnect(self) -> None:
         """Bring it back where it was, with what the registry held."""
         raise TypeError(f"{type(self).__name__} says can_disconnect, and does not say how")
+
+    async def lose_part(self) -> None:
+        """Take away the part of the platform that holds the service `web`; the others stay within
+        reach."""
+        raise TypeError(f"{type(self).__name__} says can_lose_part, and does not say how")
+
+    async def find_part(self) -> None:
+        """Bring that part back."""
+        raise TypeError(f"{type(self).__name__} says can_lose_part, and does not say how")
 
     def hostname(self, name: str) -> str:
         """The hostname that the adapter gives to the service of this name."""

@@ -10,7 +10,7 @@ from pilot_core.clock import Clock, SystemClock
 from pilot_core.model import Endpoints, Record, RecordKey, Service
 from pilot_core.registry.guard import Guard
 from pilot_core.registry.mirror import Mirror
-from pilot_core.registry.refusals import REFUSED, Refusals
+from pilot_core.registry.remarks import NOT_HONOURED, PART_STALE, REFUSED, Remarks
 from pilot_core.registry.session import Session
 from pilot_core.telemetry.problems import Problems
 
@@ -41,7 +41,7 @@ class RecordingSink:
             clock=clock,
             size=lambda: self._mirror.count(_NAME),
         )
-        self._refusals = Refusals(_NAME, self._problems)
+        self._remarks = Remarks(_NAME, self._problems)
         self._session = self._open()
 
     def next_session(self) -> None:
@@ -69,12 +69,20 @@ class RecordingSink:
         self.sweeps.append(before - set(self.sources))
         self._changed.set()
 
-    def synced(self) -> None:
-        self._session.synced()
+    def synced(self, prefix: str = "") -> None:
+        self._session.synced(prefix)
+        self._changed.set()
+
+    def keep(self, prefix: str, problem: str) -> None:
+        self._session.keep(prefix, problem)
         self._changed.set()
 
     def warn(self, problem: str, *, source: str = "", origin: str = "") -> None:
         self._session.warn(problem, source=source, origin=origin)
+        self._changed.set()
+
+    def note(self, remark: str, *, source: str = "", origin: str = "") -> None:
+        self._session.note(remark, source=source, origin=origin)
         self._changed.set()
 
     # What tests ask
@@ -124,7 +132,17 @@ class RecordingSink:
     @property
     def problems(self) -> list[tuple[str, str]]:
         """(origin, message) of everything that was warned about or refused, sorted."""
-        return sorted((p.origin, p.message) for p in self._problems if p.code == REFUSED)
+        return self._said(REFUSED)
+
+    @property
+    def notes(self) -> list[tuple[str, str]]:
+        """(origin, message) of everything that was noted as not honoured, sorted."""
+        return self._said(NOT_HONOURED)
+
+    @property
+    def lost(self) -> list[tuple[str, str]]:
+        """(origin, message) of the parts that cannot be read, sorted."""
+        return self._said(PART_STALE)
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait until it holds; looked at whenever the sink is told something."""
@@ -132,6 +150,9 @@ class RecordingSink:
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()
+
+    def _said(self, code: str) -> list[tuple[str, str]]:
+        return sorted((p.origin, p.message) for p in self._problems if p.code == code)
 
     def _on_synced(self) -> None:
         self.synced_with = self.view
@@ -146,6 +167,6 @@ class RecordingSink:
             _NAME,
             self._mirror,
             guard=self._guard,
-            refusals=self._refusals,
+            remarks=self._remarks,
             on_synced=self._on_synced,
         )

@@ -19,7 +19,7 @@ from pilot_core.model import Endpoint, Endpoints, Record, Service, World
 from pilot_core.registry import merging
 from pilot_core.registry.guard import Guard
 from pilot_core.registry.mirror import Mirror
-from pilot_core.registry.refusals import Refusals
+from pilot_core.registry.remarks import Remarks
 from pilot_core.registry.session import Session
 from pilot_core.telemetry.problems import Problems
 
@@ -41,9 +41,9 @@ class Registry:
             clock=SystemClock(),
             size=lambda: self.mirror.count("dc1"),
         )
-        refusals = Refusals("dc1", problems)
+        remarks = Remarks("dc1", problems)
         self.session = Session(
-            "dc1", self.mirror, guard=guard, refusals=refusals, on_synced=lambda: None
+            "dc1", self.mirror, guard=guard, remarks=remarks, on_synced=lambda: None
         )
         self.world = World()
 

@@ -55,6 +55,18 @@ class Merges(Sound):
         super().put(sink, name, self.had[name])
 
 
+class SweepsALostPart(Sound):
+    def keep(self, sink: Sink, name: str) -> None:
+        """Go on with the others, as if it had gone."""
+
+
+class NeverFindsAPart(Sound):
+    """Warns of it as of one object, which nobody shows as a part."""
+
+    def keep(self, sink: Sink, name: str) -> None:
+        sink.warn("it cannot be read", source=name)
+
+
 class ForgetsToDrop(Sound):
     def drop(self, sink: Sink, name: str) -> None:
         """Leave it there."""

@@ -22,6 +22,8 @@ class Registry:
     def __init__(self) -> None:
         self.objects: dict[str, OBJECT] = {}
         self.is_up = True
+        self.lost = ""
+        """The object that cannot be read; it is a part by itself."""
         self.changed = asyncio.Event()
 
     def tell(self) -> None:
@@ -44,6 +46,8 @@ class MemoryConfig(Config, frozen=True):
 class MemoryPlatform(Platform):
     """A registry under a name, as a server would be under a URL."""
 
+    can_lose_part = True
+
     def __init__(self, config: type[Config] = MemoryConfig) -> None:
         self._config = config
 
@@ -63,6 +67,14 @@ class MemoryPlatform(Platform):
 
     async def spoil(self, name: str) -> None:
         self.registry.objects[name] = ()
+        self.registry.tell()
+
+    async def lose_part(self) -> None:
+        self.registry.lost = "web"
+        self.registry.tell()
+
+    async def find_part(self) -> None:
+        self.registry.lost = ""
         self.registry.tell()
 
     async def disconnect(self) -> None:
@@ -88,7 +100,11 @@ class Sound(Adapter):
             for name in known - objects.keys():
                 self.drop(sink, name)
             for name, addresses in objects.items():
+                if name == registry.lost:
+                    self.keep(sink, name)
+                    continue
                 self.put(sink, name, addresses)
+                sink.synced(name)
             known = set(objects)
             sink.synced()
             await changed.wait()
@@ -101,6 +117,9 @@ class Sound(Adapter):
             sink.warn("it has no addresses", source=name)
             return
         sink.put(name, self.records(name, addresses))
+
+    def keep(self, sink: Sink, name: str) -> None:
+        sink.keep(name, "it cannot be read")
 
     def drop(self, sink: Sink, name: str) -> None:
         sink.drop(name)

@@ -55,6 +55,16 @@ CAUGHT = [
         "an_unusable_object_does_not_hold_up_the_first_view",
         r"nobody was told",
     ),
+    (
+        breaches.SweepsALostPart,
+        "a_part_that_is_lost_keeps_what_was_put_of_it",
+        r"has not gone: sink.keep",
+    ),
+    (
+        breaches.NeverFindsAPart,
+        "a_part_that_is_lost_keeps_what_was_put_of_it",
+        r"nobody was told: sink.keep",
+    ),
     (breaches.Returns, "a_platform_that_goes_away_ends_the_session", r"run\(\) returned"),
     (
         breaches.CallsAnOutageABug,
@@ -127,14 +137,17 @@ def test_every_check_has_a_breach_that_it_catches() -> None:
     assert {"test_the_settings_are_frozen_and_comparable"} == checks - caught
 
 
-@pytest.mark.parametrize("ability", ["can_disconnect", "can_spoil"])
+@pytest.mark.parametrize("ability", ["can_disconnect", "can_spoil", "can_lose_part"])
 def test_what_a_platform_cannot_do_is_skipped_by_name(ability: str) -> None:
     class Unable(MemoryPlatform):
         pass
 
     setattr(Unable, ability, False)
-    needing = {"can_disconnect": "a_platform_that_goes_away_ends_the_session"}
-    check = needing.get(ability, "an_unusable_object_is_told_and_the_rest_stands")
+    check = {
+        "can_disconnect": "a_platform_that_goes_away_ends_the_session",
+        "can_spoil": "an_unusable_object_is_told_and_the_rest_stands",
+        "can_lose_part": "a_part_that_is_lost_keeps_what_was_put_of_it",
+    }[ability]
 
     with pytest.raises(pytest.skip.Exception):
         _check(Sound, check, Unable())
