@@ -53,6 +53,8 @@ class AuditLog:
         """Goes on behind the last line. Raises StateError where the file cannot be used."""
         self._path, self._clock = path, clock
         self._lost = 0
+        self.lost = 0
+        """Records that could not be written, since the start."""
         try:
             self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             self.head = self._last()
@@ -76,6 +78,7 @@ class AuditLog:
                 raise OSError(f"only {written} bytes written")
         except OSError as error:
             self._lost += 1
+            self.lost += 1
             os.ftruncate(self._file, before)
             log.error("audit record lost", extra={"error": error, "event_kind": decision.event})
             return

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pilot_certs import chain, profile, public_key, rotation, signers, validity
+from pilot_certs.audit import AuditLog, Decision
 from pilot_certs.durable import StateError
 from pilot_certs.journal import Content, Journal, Step
 from pilot_certs.keys import Keys
@@ -63,8 +64,10 @@ class Authority:
         *,
         lifetimes: Lifetimes | None = None,
         thresholds: Thresholds | None = None,
+        audit: AuditLog | None = None,
     ) -> None:
         self.journal, self.keys, self.clock = journal, keys, clock
+        self._audit = audit
         self.lifetimes = lifetimes or Lifetimes()
         self.thresholds = thresholds or Thresholds()
         self._content = Content(trust_domain="unknown")
@@ -119,6 +122,11 @@ class Authority:
     def roots(self) -> tuple[str, ...]:
         """The trust bundle, in PEM."""
         return signers.bundle(self.signers)
+
+    @property
+    def intermediates(self) -> tuple[str, ...]:
+        """Of all signers, in PEM."""
+        return tuple(certificate for signer in self.signers for certificate in signer.chain)
 
     def subscribe(self, listener: Callable[[], None]) -> None:
         """Call `listener` after every step."""
@@ -194,9 +202,14 @@ class Authority:
         self.keys.delete(signer.id)
         return signer
 
-    def advance(self, fleet: Fleet) -> Due | None:
+    def is_new(self, plugged: Plugged) -> bool:
+        """Is this authority none of those that are known?"""
+        return all(plugged.signer.id != known.id for known in self.signers)
+
+    def advance(self, fleet: Fleet, *, is_plugged: bool = False) -> Due | None:
         """Do the step whose time has come, if there is one. Raises NotYet, StateError."""
-        found = rotation.due(self.signers, self.clock.now(), self.thresholds)
+        now = self.clock.now()
+        found = rotation.due(self.signers, now, self.thresholds, is_plugged=is_plugged)
         if found is None:
             return None
         step, signer = found
@@ -206,7 +219,7 @@ class Authority:
         elif step is Due.ACTIVATE:
             # An authority that is about to end is worse than somebody who was not told.
             current = signers.active(self.signers)
-            ends = current is None or current.not_after - self.clock.now() < _AHEAD
+            ends = current is None or current.not_after - now < _last_moments(current)
             self.activate(fleet, force=ends, who=who, why=why)
         else:
             self.drop(signer.id, fleet, who=who, why=why)
@@ -216,6 +229,10 @@ class Authority:
         content = Content(trust_domain=self.trust_domain, sequence=self.sequence + 1, signers=after)
         self.journal.write(content, Step(self.clock.now(), step, about.id, who, why))
         self._take(content)
+        if self._audit is not None:
+            self._audit.write(
+                Decision(event="rotated", requested=step, signer=about.id, attestor=who, reason=why)
+            )
         log.info("authority: " + step, extra={"signer": about.id[:12], "who": who, "why": why})
 
     def _take(self, content: Content) -> None:
@@ -239,7 +256,7 @@ class Authority:
         """Write down until when leaves of this signer are valid, before one of them is made."""
         if until <= signer.leaves_until:
             return
-        ahead = min(until + _AHEAD, signer.not_after)
+        ahead = min(until + min(_AHEAD, self.lifetimes.leaf / 2), signer.not_after)
         noted = tuple(
             s.replace(leaves_until=ahead) if s.id == signer.id else s for s in self.signers
         )
@@ -284,6 +301,11 @@ class Plugged:
 
     def __init__(self, signer: Signer, key: PrivateKey) -> None:
         self.signer, self.key = signer, key
+
+
+def _last_moments(signer: Signer) -> float:
+    """How long before its end, in seconds, a signer gives way without waiting for anybody."""
+    return min(_AHEAD, (signer.not_after - signer.not_before) / 20)
 
 
 def _pem(certificate: x509.Certificate) -> str:

@@ -67,6 +67,10 @@ class Trust(Protocol):
     @property
     def roots(self) -> Sequence[str]: ...
 
+    @property
+    def intermediates(self) -> Sequence[str]:
+        """What signs leaves and is no root: peers may leave out what we know."""
+
 
 class ByCertificate:
     """By a certificate of ours that is still valid: this is how certificates are renewed.
@@ -84,7 +88,12 @@ class ByCertificate:
         if not call.certificates:
             return None
         try:
-            who = chain.check(call.certificates, self._trust.roots, self._clock.now())
+            who = chain.check(
+                call.certificates,
+                self._trust.roots,
+                self._clock.now(),
+                known=self._trust.intermediates,
+            )
         except chain.Untrusted as error:
             raise Unauthenticated("certificate", str(error)) from None
         if who.trust_domain != self._trust.trust_domain:

@@ -29,14 +29,21 @@ class Untrusted(PilotError):
     """The chain proves nothing; the message says why."""
 
 
-def check(chain: Sequence[str], roots: Sequence[str], now: float) -> SpiffeId:
-    """Who the first certificate of the chain (PEM, leaf first) stands for. Raises Untrusted."""
+def check(
+    chain: Sequence[str], roots: Sequence[str], now: float, *, known: Sequence[str] = ()
+) -> SpiffeId:
+    """Who the first certificate of the chain (PEM, leaf first) stands for; `known` intermediates
+    need not be in it. Raises Untrusted."""
     loaded = [load(pem) for pem in chain]
-    return verify(loaded, [load(pem) for pem in roots], now)
+    return verify(loaded, [load(pem) for pem in roots], now, known=[load(pem) for pem in known])
 
 
 def verify(
-    chain: Sequence[x509.Certificate], roots: Sequence[x509.Certificate], now: float
+    chain: Sequence[x509.Certificate],
+    roots: Sequence[x509.Certificate],
+    now: float,
+    *,
+    known: Sequence[x509.Certificate] = (),
 ) -> SpiffeId:
     """The same for certificates that are parsed already. Raises Untrusted."""
     _check_cost(chain)
@@ -46,7 +53,7 @@ def verify(
     moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
     builder = verification.PolicyBuilder().store(verification.Store(list(roots))).time(moment)
     try:
-        builder.build_client_verifier().verify(leaf, between)
+        builder.build_client_verifier().verify(leaf, [*between, *known])
     except verification.VerificationError as error:
         raise Untrusted(str(error)) from None
     return name_of(leaf)

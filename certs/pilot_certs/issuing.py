@@ -18,6 +18,7 @@ from pilot_certs import csr
 from pilot_certs.audit import AuditLog, Decision
 from pilot_certs.authority import Authority, Issued
 from pilot_certs.caller import Authenticator, Call, Caller
+from pilot_certs.ledger import Held, Holder, Ledger
 from pilot_certs.limits import Buckets, Rate
 from pilot_certs.refusal import InvalidRequest, RateLimited, Refused, Unauthenticated
 from pilot_certs.spiffe import SpiffeId
@@ -58,15 +59,19 @@ class Issuing:
         audit: AuditLog,
         *,
         limits: Limits | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         limits = limits or Limits()
+        self._ledger = ledger
         self._authority, self._authenticators, self._audit = authority, authenticators, audit
         self._per_identity = Buckets(limits.identity, authority.clock)
         self._failures = Buckets(limits.failures, authority.clock)
         self._most_waiting = limits.waiting
         self._waiting = 0
         self.counts: Counter[str] = Counter()
-        """`requests`, `issued`, and refusals by reason."""
+        """`requests`, `issued`, and refusals by class, such as `InvalidRequest`."""
+        self.refusals: Counter[str] = Counter()
+        """Refusals by reason."""
 
     async def issue(self, request: Request, call: Call) -> Issued:
         """A certificate. Raises Refused."""
@@ -80,6 +85,8 @@ class Issuing:
             raise
         self.counts["issued"] += 1
         self._audit.write(_issued(call, caller, request, issued))
+        if self._ledger is not None:
+            self._ledger.note(_held(call, caller, issued))
         return issued
 
     def refused(
@@ -91,7 +98,8 @@ class Issuing:
         wanted: SpiffeId | None = None,
     ) -> None:
         """Count and record a refusal, also one of bytes that are no request."""
-        self.counts[why.reason] += 1
+        self.refusals[why.reason] += 1
+        self.counts[type(why).__name__] += 1
         self._audit.write(
             Decision(
                 event="denied",
@@ -135,6 +143,17 @@ class Issuing:
             raise RateLimited("identity-limit", f"too many certificates for {name}")
         key = csr.from_pem(request.csr)
         return self._authority.sign(key, name, seconds=request.seconds)
+
+
+def _held(call: Call, caller: Caller, issued: Issued) -> Held:
+    return Held(
+        holder=Holder(issued.name, call.peer),
+        attestor=caller.attestor,
+        serial=f"{issued.serial:x}",
+        signer=issued.signer,
+        window=issued.window,
+        roots=frozenset(issued.roots),
+    )
 
 
 def _issued(call: Call, caller: Caller, request: Request, issued: Issued) -> Decision:

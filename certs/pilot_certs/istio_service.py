@@ -15,16 +15,10 @@ from grpc import aio
 from pilot_certs import spiffe
 from pilot_certs.authority import Issued
 from pilot_certs.caller import Call
+from pilot_certs.exchange import Exchange, Methods, bearer
 from pilot_certs.issuing import Issuing, Request
 from pilot_certs.messages import ISTIO, CertificateRequest, CertificateResponse
-from pilot_certs.refusal import (
-    InvalidRequest,
-    NotAuthorized,
-    NotReady,
-    RateLimited,
-    Refused,
-    Unauthenticated,
-)
+from pilot_certs.refusal import InvalidRequest, Refused
 
 SERVICE = f"{ISTIO}.IstioCertificateService"
 OPTIONS: list[tuple[str, Any]] = [
@@ -38,15 +32,19 @@ OPTIONS: list[tuple[str, Any]] = [
 ]
 """What a server that strangers reach has to be started with: without a limit of streams, one
 connection that opens and resets them keeps everybody else waiting."""
-_CODES: dict[type[Refused], grpc.StatusCode] = {
-    InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
-    Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
-    NotAuthorized: grpc.StatusCode.PERMISSION_DENIED,
-    RateLimited: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    NotReady: grpc.StatusCode.UNAVAILABLE,
-}
-_BEARER = "bearer "
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
 _IMPERSONATED = "ImpersonatedIdentity"
+
+
+def methods(issuing: Issuing) -> Methods:
+    """The service, for any transport."""
+
+    async def create(exchange: Exchange) -> None:
+        call = exchange.call
+        request = _request(await exchange.receive() or b"", call, issuing)
+        await exchange.send(response(await issuing.issue(request, call)))
+
+    return {f"/{SERVICE}/CreateCertificate": create}
 
 
 def register(server: aio.Server, issuing: Issuing) -> None:
@@ -57,7 +55,7 @@ def register(server: aio.Server, issuing: Issuing) -> None:
         try:
             issued = await issuing.issue(_request(data, call, issuing), call)
         except Refused as refused:
-            await context.abort(_CODES[type(refused)], refused.opaque)
+            await context.abort(_CODES[refused.code], refused.opaque)
         return response(issued)
 
     handlers = {"CreateCertificate": grpc.unary_unary_rpc_method_handler(create)}
@@ -103,7 +101,7 @@ def _call(context: Any) -> Call:
     chain = known.get("x509_pem_cert_chain", ())
     return Call(
         peer=_address(context.peer()),
-        token=text[len(_BEARER) :] if text.lower().startswith(_BEARER) else "",
+        token=bearer(text),
         certificates=_certificates(own, chain),
     )
 

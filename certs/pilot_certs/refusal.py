@@ -15,6 +15,8 @@ class Refused(PilotError):
     """Base of all of them. `reason` is short and stable, such as `csr-key`."""
 
     opaque: ClassVar[str] = "request refused"
+    code: ClassVar[int] = 2
+    """The status in gRPC's numbers; one that lasts is none at which clients try again."""
 
     def __init__(self, reason: str, message: str) -> None:
         self.reason = reason
@@ -25,27 +27,32 @@ class InvalidRequest(Refused):
     """What was asked for makes no sense, whoever asks (gRPC: INVALID_ARGUMENT)."""
 
     opaque = "invalid certificate request"
+    code = 3
 
 
 class Unauthenticated(Refused):
     """Who asks has not proved who it is (gRPC: UNAUTHENTICATED)."""
 
     opaque = "request authenticate failure"
+    code = 16
 
 
 class NotAuthorized(Refused):
     """Who asks is known, and may not have this (gRPC: PERMISSION_DENIED)."""
 
     opaque = "not authorized"
+    code = 7
 
 
 class RateLimited(Refused):
     """Too much is asked for now; a retry makes sense (gRPC: RESOURCE_EXHAUSTED)."""
 
     opaque = "too many requests: try again"
+    code = 8
 
 
 class NotReady(Refused):
     """The authority cannot sign now (gRPC: UNAVAILABLE)."""
 
     opaque = "certificate authority not ready"
+    code = 14

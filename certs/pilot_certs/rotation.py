@@ -53,8 +53,14 @@ class Due(enum.StrEnum):
     DROP = "drop"
 
 
-def due(all_signers: Signers, now: float, thresholds: Thresholds) -> tuple[Due, Signer] | None:
-    """The step whose time has come, and the signer it is about; gates are not looked at."""
+def due(
+    all_signers: Signers, now: float, thresholds: Thresholds, *, is_plugged: bool = False
+) -> tuple[Due, Signer] | None:
+    """The step whose time has come, and the signer it is about; gates are not looked at.
+
+    Whoever plugs in authorities of his own decides when: what he has prepared becomes active as
+    soon as it may, and nothing is prepared for him.
+    """
     for signer in signers.in_state(all_signers, State.OLD):
         if now > signer.leaves_until:
             return Due.DROP, signer
@@ -62,12 +68,25 @@ def due(all_signers: Signers, now: float, thresholds: Thresholds) -> tuple[Due, 
     waiting = signers.in_state(all_signers, State.PREPARED)
     if current is None:
         return (Due.ACTIVATE, waiting[0]) if waiting else None
+    if is_plugged:
+        return (Due.ACTIVATE, waiting[0]) if waiting else None
     left, life = current.not_after - now, current.not_after - current.not_before
     if not waiting:
         is_time = left <= min(life * thresholds.prepare_share, thresholds.prepare_at_most)
         return (Due.PREPARE, current) if is_time else None
     is_time = left <= min(life * thresholds.activate_share, thresholds.activate_at_most)
     return (Due.ACTIVATE, waiting[0]) if is_time else None
+
+
+def ending(all_signers: Signers, now: float, thresholds: Thresholds) -> Signer | None:
+    """The active signer, if it should have been replaced for long: half of the time in which that
+    is done at the latest is over."""
+    current = signers.active(all_signers)
+    if current is None:
+        return None
+    life = current.not_after - current.not_before
+    latest = min(life * thresholds.activate_share, thresholds.activate_at_most) / 2
+    return current if current.not_after - now <= latest else None
 
 
 def check_activation(

@@ -26,7 +26,7 @@ def guard(token_file: Path | None) -> Middleware:
             host = request.headers.get("host", "localhost")
             if not is_local(host):
                 return _refuse(403, f"this server answers to localhost, not to {host}")
-        elif request.path not in _OPEN and not _has_token(request, token_file):
+        elif request.path not in _OPEN and not has_token(request, token_file):
             return _refuse(401, "a token is needed: --token-file FILE, or PILOT_CORE_TOKEN_FILE")
         return await handler(request)
 
@@ -47,7 +47,8 @@ def is_local(host: str) -> bool:
         return False
 
 
-def _has_token(request: web.Request, token_file: Path) -> bool:
+def has_token(request: web.Request, token_file: Path) -> bool:
+    """Does it carry the token that the file holds now?"""
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     try:
         # Read each time: a rotated token holds from the next request on.

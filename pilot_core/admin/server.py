@@ -16,6 +16,7 @@ from pilot_core.admin.debug import Debug
 from pilot_core.admin.events import Events
 from pilot_core.admin.failures import shown
 from pilot_core.admin.guard import guard
+from pilot_core.admin.identity import IdentityApi, Office
 from pilot_core.admin.view import LISTED, View, near
 from pilot_core.config import address
 from pilot_core.telemetry.metrics import ReadFigures, exposition
@@ -36,12 +37,14 @@ class AdminServer:
         figures: ReadFigures,
         listen: str,
         token_file: Path | None,
+        office: Office | None = None,
     ) -> None:
         self.is_ready = False
         self._view, self._metrics, self._figures, self._listen = view, metrics, figures, listen
         events = Events(view)
         application = web.Application(middlewares=[shown, guard(token_file)])
         application.add_routes([*self._routes(), web.get("/api/v1/events", events.stream)])
+        application.add_routes(IdentityApi(office).routes())
         application.on_shutdown.append(events.end)
         self._application = application
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=_GRACE)

@@ -126,6 +126,70 @@ class ShownConfig(Shape, frozen=True):
     secrets: list[dict[str, Any]] | None = None
 
 
+class ShownSigner(Shape, frozen=True):
+    """A certificate that signs; `leaves_until` is until when something it has signed is valid."""
+
+    id: str
+    state: str
+    tainted: bool
+    is_root: bool
+    not_before: str
+    not_after: str
+    prepared: str | None
+    activated: str | None
+    retired: str | None
+    leaves_until: str | None
+
+
+class ShownStep(Shape, frozen=True):
+    """One line of the authority's history."""
+
+    at: str
+    step: str
+    signer: str
+    who: str
+    why: str
+
+
+class ShownAuthority(Shape, frozen=True):
+    """The certificate authority; `waits_for` says whom the step that is due waits for."""
+
+    trust_domain: str
+    sequence: int
+    expires: str | None
+    signers: list[ShownSigner]
+    waits_for: str | None
+    certificates: int
+    late: int
+    agents: int
+    without_new_roots: list[str]
+    damage: str | None
+    time: str
+    steps: list[ShownStep]
+
+
+class ShownCertificate(Shape, frozen=True):
+    """A certificate that is valid, of kind `signer` or `workload`; `holder` is an address."""
+
+    name: str
+    kind: str
+    state: str
+    holder: str | None
+    attestor: str | None
+    serial: str
+    signer: str | None
+    not_before: str
+    not_after: str
+
+
+class ShownToken(Shape, frozen=True):
+    """A join token, which is shown this once."""
+
+    token: str
+    identities: list[str]
+    expires: str
+
+
 class Listing(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """Many of one shape."""
 

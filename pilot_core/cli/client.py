@@ -24,16 +24,37 @@ class Client(NamedTuple):
 
     def get(self, path: str) -> Any:
         """The decoded answer. Raises NotReachable, NotPermitted or ServerError."""
+        return self._decoded(path, None)
+
+    def post(self, path: str, body: Any) -> Any:
+        """Have something changed; the decoded answer. Raises as `get` does."""
+        return self._decoded(path, json.dumps(body).encode())
+
+    def text(self, path: str) -> str:
+        """An answer that is not JSON. Raises as `get` does."""
+        return self._asked(path, None).decode()
+
+    def _decoded(self, path: str, body: bytes | None) -> Any:
+        answer = self._asked(path, body)
+        try:
+            return json.loads(answer)
+        except ValueError as error:
+            raise NotReachable(_unreachable(self.server, error)) from None
+
+    def _asked(self, path: str, body: bytes | None) -> bytes:
         url = self.server.rstrip("/") + path
         headers = {"accept": "application/json"}
+        if body is not None:
+            headers["content-type"] = "application/json"
         if self.token:
             headers["authorization"] = f"Bearer {self.token}"
         try:
             # No proxy of the environment stands between us and a daemon that we name by address.
             opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-            request = urllib.request.Request(url, headers=headers)
+            request = urllib.request.Request(url, data=body, headers=headers)
             with opener.open(request, timeout=_TIMEOUT) as answer:
-                return json.load(answer)
+                read: bytes = answer.read()
+                return read
         except urllib.error.HTTPError as error:
             raise _refused(error) from None
         except (OSError, ValueError) as error:

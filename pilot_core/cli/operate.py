@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from pilot_core.cli import output
-from pilot_core.cli.options import Choice, printing
+from pilot_core.cli.options import Choice, config_option, printing
 from pilot_core.cli.output import Column, Table
 from pilot_core.errors import Finding
 
@@ -20,19 +20,10 @@ _FINDINGS = Table(
         for name in ("path", "line", "column", "message")
     ),
 )
-_CONFIG = click.option(
-    "-c",
-    "--config",
-    "path",
-    required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="The configuration file.",
-)
 
 
 @click.command()
-@_CONFIG
+@config_option
 @click.option(
     "--log-level",
     default="info",
@@ -57,7 +48,7 @@ def run(path: Path, log_level: str, log_format: str) -> int:
 
 
 @click.command()
-@_CONFIG
+@config_option
 @printing()
 def check(path: Path, format: str, no_headers: bool) -> int:
     """Find everything wrong with a configuration and its local files, without talking to any

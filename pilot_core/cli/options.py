@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -11,6 +12,17 @@ import click
 from pilot_core.cli import output
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+config_option = click.option(
+    "-c",
+    "--config",
+    "path",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The configuration file.",
+)
+"""The configuration of a daemon."""
 
 
 class Choice(click.Choice[str]):
@@ -64,6 +76,23 @@ def asking(function: F) -> F:
             metavar="SECONDS",
             help="How often --watch asks.  [default: 2]",
         ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def changing(function: F) -> F:
+    """The options of every verb that has the daemon change something."""
+    options: tuple[Callable[[F], F], ...] = (
+        click.option("--server", metavar="URL", help="The daemon; default $PILOT_CORE_SERVER."),
+        click.option(
+            "--token-file",
+            metavar="FILE",
+            help="Default $PILOT_CORE_TOKEN_FILE. On the daemon's machine: STATE_DIR/admin.token.",
+        ),
+        click.option("--why", default="", metavar="TEXT", help="For the history."),
+        format_option(),
     )
     for option in reversed(options):
         function = option(function)

@@ -18,12 +18,12 @@ _TYPES = ("CDS", "LDS", "EDS", "RDS", "SDS")
 _KINDS = ("clusters", "listeners", "routes", "endpoints", "secrets", "all")
 
 
-def _field(name: str) -> Callable[[Item], Any]:
+def field(name: str) -> Callable[[Item], Any]:
     return lambda item: item[name]
 
 
-def _column(head: str, name: str, *, wide: bool = False) -> Column:
-    return Column(head, _field(name), wide)
+def column(head: str, name: str, *, wide: bool = False) -> Column:
+    return Column(head, field(name), wide)
 
 
 def _ports(item: Item) -> list[str]:
@@ -34,14 +34,15 @@ def _healthy(item: Item) -> str:
     return f"{item['endpoints']['healthy']}/{item['endpoints']['total']}"
 
 
-def _age(name: str) -> Callable[[Item], str]:
-    """How long ago a time was, in one or two units."""
+def age(name: str, *, ahead: bool = False) -> Callable[[Item], str]:
+    """How long ago a time was, or how far ahead it is, in its largest unit."""
 
     def cell(item: Item) -> str:
         if item[name] is None:
             return "-"
         then = time.mktime(time.strptime(item[name][:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone
-        seconds = max(0, int(time.time() - then))
+        since = time.time() - then
+        seconds = max(0, int(-since if ahead else since))
         if seconds < 120:
             return f"{seconds}s"
         if seconds < 7200:
@@ -62,81 +63,81 @@ def _words(item: Item) -> str | None:
 
 
 REGISTRIES = Table(
-    _field("name"),
+    field("name"),
     (
-        _column("NAME", "name"),
-        _column("KIND", "kind"),
-        _column("STATE", "state"),
-        Column("SINCE", _age("since")),
-        _column("SERVICES", "services"),
-        _column("ENDPOINTS", "endpoints"),
-        _column("SOURCES", "sources"),
-        _column("REQUIRED", "required", wide=True),
-        _column("SESSIONS", "sessions", wide=True),
-        Column("LAST CHANGE", _age("last_change"), is_wide=True),
-        _column("WARNINGS", "warnings", wide=True),
+        column("NAME", "name"),
+        column("KIND", "kind"),
+        column("STATE", "state"),
+        Column("SINCE", age("since")),
+        column("SERVICES", "services"),
+        column("ENDPOINTS", "endpoints"),
+        column("SOURCES", "sources"),
+        column("REQUIRED", "required", wide=True),
+        column("SESSIONS", "sessions", wide=True),
+        Column("LAST CHANGE", age("last_change"), is_wide=True),
+        column("WARNINGS", "warnings", wide=True),
         Column("HELD", lambda i: i["held"] and f"{i['held']['share']:.0%}"),
-        _column("ERROR", "error"),
+        column("ERROR", "error"),
     ),
 )
 SERVICES = Table(
-    _field("hostname"),
+    field("hostname"),
     (
-        _column("HOSTNAME", "hostname"),
-        _column("NAMESPACE", "namespace"),
-        _column("REGISTRIES", "registries"),
+        column("HOSTNAME", "hostname"),
+        column("NAMESPACE", "namespace"),
+        column("REGISTRIES", "registries"),
         Column("PORTS", _ports),
         Column("HEALTHY", _healthy),
-        _column("RESOLUTION", "resolution", wide=True),
-        _column("VISIBILITY", "visibility", wide=True),
+        column("RESOLUTION", "resolution", wide=True),
+        column("VISIBILITY", "visibility", wide=True),
         Column("CONFLICTS", lambda i: len(i["conflicts"]) or None),
     ),
 )
 ENDPOINTS = Table(
-    _field("address"),
+    field("address"),
     (
-        _column("ADDRESS", "address"),
-        _column("PORTS", "ports"),
-        _column("HEALTH", "health"),
-        _column("WEIGHT", "weight"),
-        _column("LOCALITY", "locality"),
-        _column("WORKLOAD", "workload"),
-        _column("REGISTRY", "registry"),
-        _column("SOURCE", "source", wide=True),
-        _column("LABELS", "labels", wide=True),
-        _column("TLS", "tls", wide=True),
-        _column("ACCOUNT", "service_account", wide=True),
+        column("ADDRESS", "address"),
+        column("PORTS", "ports"),
+        column("HEALTH", "health"),
+        column("WEIGHT", "weight"),
+        column("LOCALITY", "locality"),
+        column("WORKLOAD", "workload"),
+        column("REGISTRY", "registry"),
+        column("SOURCE", "source", wide=True),
+        column("LABELS", "labels", wide=True),
+        column("TLS", "tls", wide=True),
+        column("ACCOUNT", "service_account", wide=True),
     ),
 )
 PROXIES = Table(
-    _field("id"),
+    field("id"),
     (
-        _column("PROXY", "id"),
+        column("PROXY", "id"),
         *(_type(name) for name in _TYPES),
-        _column("VARIANT", "variant", wide=True),
-        _column("VERSION", "version", wide=True),
-        _column("PLATFORM", "platform", wide=True),
-        _column("MODE", "mode", wide=True),
-        Column("CONNECTED", _age("connected_since")),
+        column("VARIANT", "variant", wide=True),
+        column("VERSION", "version", wide=True),
+        column("PLATFORM", "platform", wide=True),
+        column("MODE", "mode", wide=True),
+        Column("CONNECTED", age("connected_since")),
         Column("REFUSED", _words),
     ),
 )
 PROBLEMS = Table(
     lambda item: f"{item['code']}/{item['object'] or item['source'] or ''}",
     (
-        _column("SEVERITY", "severity"),
-        _column("CODE", "code"),
-        _column("OBJECT", "object", wide=True),
-        _column("REGISTRY", "registry"),
-        _column("ORIGIN", "origin"),
-        Column("SINCE", _age("since")),
-        _column("COUNT", "count", wide=True),
-        _column("MESSAGE", "message"),
+        column("SEVERITY", "severity"),
+        column("CODE", "code"),
+        column("OBJECT", "object", wide=True),
+        column("REGISTRY", "registry"),
+        column("ORIGIN", "origin"),
+        Column("SINCE", age("since")),
+        column("COUNT", "count", wide=True),
+        column("MESSAGE", "message"),
     ),
 )
 
 
-def _ask(path: str, show: Callable[[Any], None], **said: Any) -> Any:
+def ask(path: str, show: Callable[[Any], None], **said: Any) -> Any:
     """Ask, show, and again while watching; returns the last answer."""
     to = client(said["server"], said["token_file"])
     while True:
@@ -150,27 +151,27 @@ def _ask(path: str, show: Callable[[Any], None], **said: Any) -> Any:
         time.sleep(said["every"])
 
 
-def _list(path: str, table: Table, **said: Any) -> Any:
-    """As `_ask`, for what a table shows."""
+def listing(path: str, table: Table, **said: Any) -> Any:
+    """As `ask`, for what a table shows."""
 
     def show(answer: Any) -> None:
         output.show(answer, table, said["format"], headers=not said["no_headers"])
 
-    return _ask(path, show, **said)
+    return ask(path, show, **said)
 
 
 @click.command()
 @asking
 def registries(**said: Any) -> None:
     """List the configured registries, and how they are doing."""
-    _list("/api/v1/registries", REGISTRIES, **said)
+    listing("/api/v1/registries", REGISTRIES, **said)
 
 
 @click.command()
 @asking
 def services(**said: Any) -> None:
     """List the services of all registries."""
-    _list("/api/v1/services", SERVICES, **said)
+    listing("/api/v1/services", SERVICES, **said)
 
 
 @click.command()
@@ -178,7 +179,7 @@ def services(**said: Any) -> None:
 @asking
 def endpoints(hostname: str, **said: Any) -> None:
     """List the endpoints of a service, whatever registries they are in."""
-    _list(f"/api/v1/services/{segment(hostname)}/endpoints", ENDPOINTS, **said)
+    listing(f"/api/v1/services/{segment(hostname)}/endpoints", ENDPOINTS, **said)
 
 
 @click.command()
@@ -187,14 +188,14 @@ def endpoints(hostname: str, **said: Any) -> None:
 def ps(proxy: str | None, **said: Any) -> None:
     """List connected proxies, and how far each is in sync; or one PROXY, by id or workload."""
     path = f"/api/v1/proxies/{segment(proxy)}" if proxy else "/api/v1/proxies"
-    _list(path, PROXIES, **said)
+    listing(path, PROXIES, **said)
 
 
 @click.command()
 @asking
 def problems(**said: Any) -> int:
     """List everything that is refused, in conflict, held or stale; exit code 1 for errors."""
-    answer = _list("/api/v1/problems", PROBLEMS, **said)
+    answer = listing("/api/v1/problems", PROBLEMS, **said)
     return int(any(item["severity"] == "error" for item in answer["items"]))
 
 
@@ -208,7 +209,7 @@ def proxy_config(kind: str, proxy: str, **said: Any) -> None:
     def show(answer: Item) -> None:
         _show_config(answer, kind, said["format"], headers=not said["no_headers"])
 
-    _ask(f"/api/v1/proxies/{segment(proxy)}/config?type={kind}", show, **said)
+    ask(f"/api/v1/proxies/{segment(proxy)}/config?type={kind}", show, **said)
 
 
 def _show_config(answer: Item, kind: str, format: str, *, headers: bool) -> None:
@@ -245,5 +246,5 @@ def _about(item: Item) -> str | None:
 
 _NAMES = Table(
     _name,
-    (_column("KIND", "kind"), Column("NAME", _name), Column("WHAT", _about)),
+    (column("KIND", "kind"), Column("NAME", _name), Column("WHAT", _about)),
 )

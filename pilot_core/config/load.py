@@ -59,14 +59,26 @@ def parse(
     decoder = Decoder(findings, folder=path.absolute().parent)
     settings = decoder.decode(tree, Settings)
     sections = _adapters(decoder, tree, adapter_types)
+    state_dir = (settings and settings.state_dir) or _state_directory(environment)
+    if settings is not None and settings.xds.secure_address and state_dir is None:
+        _refuse_without_state(decoder, tree)
     findings.raise_any()
     assert settings is not None
     adapters = tuple(
         msgspec.structs.replace(adapter, config=config)
         for adapter, config in zip(settings.adapters, sections, strict=True)
     )
-    state_dir = settings.state_dir or _state_directory(environment)
     return msgspec.structs.replace(settings, adapters=adapters, state_dir=state_dir)
+
+
+def _refuse_without_state(decoder: Decoder, tree: Node) -> None:
+    """An authority whose keys are gone after a restart is nobody's to trust."""
+    place = tree
+    for step in ("xds", "secure_address"):
+        found = place.get(step) if isinstance(place, document.Mapping) else None
+        place = found or place
+    message = "it needs a state_dir, for the keys of the authority: set state_dir"
+    decoder.refuse(place, (((), "xds"), "secure_address"), message)
 
 
 def _read(file: Path) -> bytes:

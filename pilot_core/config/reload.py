@@ -10,6 +10,14 @@ _FIXED = {
     "mesh": ("trust_domain",),
     "xds": ("address", "insecure", "secure_address"),
     "admin": ("address", "token_file"),
+    "identity": (
+        "authority_dir",
+        "authority_lifetime",
+        "leaf_lifetime",
+        "leaf_lifetime_max",
+        "settle",
+        "dns_names",
+    ),
     "startup": ("sync_timeout",),
     "batch": ("quiet", "max"),
 }

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from pilot_core.config import address
+from pilot_core.config.identity import Identity
 from pilot_core.document.duration import Duration
 from pilot_core.errors import ConfigError, Finding
 
@@ -32,9 +33,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where proxies connect."""
     admin: Admin = msgspec.field(default_factory=lambda: Admin())
     """Where people and monitoring connect."""
+    identity: Identity = msgspec.field(default_factory=lambda: Identity())
+    """How workloads get their certificates."""
     state_dir: Path | None = None
-    """The directory for what has to outlive a restart: what each registry last said. Default:
-    `$STATE_DIRECTORY`, which systemd sets; without either, nothing is kept."""
+    """The directory for what has to outlive a restart: what each registry last said, and the
+    authority with its keys. Default: `$STATE_DIRECTORY`, which systemd sets; without either,
+    nothing is kept."""
     startup: Startup = msgspec.field(default_factory=lambda: Startup())
     """The first seconds."""
     batch: Batch = msgspec.field(default_factory=lambda: Batch())
@@ -85,7 +89,8 @@ class Xds(msgspec.Struct, frozen=True, kw_only=True):
     """Whether plaintext may leave this machine: whoever reaches the address reads the whole
     configuration of the mesh. Set it where a network of your own protects the port."""
     secure_address: str | None = None
-    """`IP:PORT` for mutual TLS. Not available in this version: leave it out."""
+    """`IP:PORT` for mutual TLS, where proxies and node agents connect; such as `0.0.0.0:15012`.
+    Setting it starts the certificate authority, which needs a `state_dir`."""
 
     def __post_init__(self) -> None:
         findings = address.findings("address", self.address)
@@ -96,8 +101,7 @@ class Xds(msgspec.Struct, frozen=True, kw_only=True):
             )
             findings = [Finding("address", 0, 0, message)]
         if self.secure_address is not None:
-            message = "mutual TLS is not available in this version: leave secure_address out"
-            findings.append(Finding("secure_address", 0, 0, message))
+            findings += address.findings("secure_address", self.secure_address)
         if findings:
             raise ConfigError(*findings)
 

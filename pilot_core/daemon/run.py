@@ -109,6 +109,8 @@ async def _run(path: Path, before: bytes | None, settings: Settings, state: Path
         memory.keep_small(parts.clock),
         _tidy(),
     ]
+    if parts.identity is not None:
+        works.append(parts.identity.rotating.run())
     is_sound = await _until(signals.stop, works)
     is_sound &= await _drain(parts)
     code = 0 if is_sound else 1
@@ -117,11 +119,10 @@ async def _run(path: Path, before: bytes | None, settings: Settings, state: Path
 
 
 def _say_addresses(parts: Parts) -> None:
-    print(
-        f"listening xds={parts.transport.address} admin={parts.admin.address}",
-        file=sys.stderr,
-        flush=True,
-    )
+    where = f"listening xds={parts.transport.address} admin={parts.admin.address}"
+    if parts.secure is not None:
+        where += f" secure={parts.secure.address}"
+    print(where, file=sys.stderr, flush=True)
 
 
 async def _until(stop: asyncio.Event, works: list[Coroutine[Any, Any, None]]) -> bool:
@@ -163,7 +164,7 @@ async def _drain(parts: Parts) -> bool:
     log.info("draining", extra={"streams": len(parts.fleet.connections)})
     steps = {
         "health": parts.health.serving(False),
-        "xds": parts.transport.drain(DRAIN_SECONDS),
+        "xds": parts.drain(DRAIN_SECONDS),
         "registries": parts.hub.stop(),
         "admin": parts.admin.stop(),
     }
@@ -175,6 +176,8 @@ async def _drain(parts: Parts) -> bool:
         except Exception:
             log.exception("draining failed", extra={"part": name})
             is_sound = False
+    if parts.identity is not None:
+        parts.identity.close()
     log.info("stopped")
     return is_sound
 

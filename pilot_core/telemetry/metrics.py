@@ -23,7 +23,9 @@ from pilot_core.telemetry.names import Name
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-_TOTAL = re.compile(rb"^((?:# (?:HELP|TYPE) )?pilot_[a-z0-9_]+?)_total(?=[ {])", re.MULTILINE)
+_TOTAL = re.compile(
+    rb"^((?:# (?:HELP|TYPE) )?(?:pilot|citadel)_[a-z0-9_]+?)_total(?=[ {])", re.MULTILINE
+)
 M = TypeVar("M", Counter, Gauge)
 
 Figures: TypeAlias = Mapping[Name, Sequence[tuple[tuple[str, ...], float]]]

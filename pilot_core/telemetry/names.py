@@ -79,6 +79,57 @@ XDS_MALFORMED = Name(
     "pilot_xds_malformed_requests", "counter", "streams ended by bytes that are no request"
 )
 
+CSR_COUNT = Name("citadel_server_csr_count", "counter", "certificates asked for")
+CSR_ISSUED = Name(
+    "citadel_server_success_cert_issuance_count", "counter", "certificates handed out"
+)
+CSR_UNKNOWN = Name(
+    "citadel_server_authentication_failure_count",
+    "counter",
+    "calls for a certificate that proved nothing",
+)
+CSR_MALFORMED = Name(
+    "citadel_server_csr_parsing_err_count", "counter", "requests for a certificate that are none"
+)
+CSR_UNSIGNED = Name(
+    "citadel_server_csr_sign_err_count", "counter", "times the authority could not sign"
+)
+ROOT_EXPIRY = Name(
+    "citadel_server_root_cert_expiry_timestamp",
+    "gauge",
+    "when the root of the active signer ends, in seconds since the epoch",
+)
+ROOT_EXPIRES_IN = Name(
+    "citadel_server_root_cert_expiry_seconds", "gauge", "how long it is until then, in seconds"
+)
+CHAIN_EXPIRY = Name(
+    "citadel_server_cert_chain_expiry_timestamp",
+    "gauge",
+    "when the active signer itself ends, in seconds since the epoch",
+)
+CHAIN_EXPIRES_IN = Name(
+    "citadel_server_cert_chain_expiry_seconds", "gauge", "how long it is until then, in seconds"
+)
+CERTS_REFUSED = Name(
+    "pilot_certs_refused", "counter", "calls for a certificate that were refused", ("reason",)
+)
+CERTS_SIGNERS = Name("pilot_certs_signers", "gauge", "signers of the authority", ("state",))
+CERTS_SEQUENCE = Name(
+    "pilot_certs_bundle_sequence", "gauge", "the version of the trust bundle; it only rises"
+)
+CERTS_HELD = Name("pilot_certs_held", "gauge", "certificates handed out that are valid")
+CERTS_LATE = Name(
+    "pilot_certs_late", "gauge", "of those, the ones that should have been renewed by now"
+)
+CERTS_AGENTS = Name("pilot_certs_agents", "gauge", "agents that follow the trust bundle")
+CERTS_NOT_TOLD = Name(
+    "pilot_certs_without_new_roots", "gauge", "holders that do not trust every root yet"
+)
+CERTS_WAITING = Name(
+    "pilot_certs_rotation_waiting", "gauge", "1 while a step of a rotation is due and has to wait"
+)
+AUDIT_LOST = Name("pilot_certs_audit_lost", "counter", "audit records that could not be written")
+
 
 def declared() -> tuple[Name, ...]:
     """All of them, sorted by name: for documentation, and for tests."""

@@ -105,7 +105,8 @@ async def test_nobody_gets_an_identity_that_is_not_his(
     with pytest.raises(NotAuthorized):
         await desk.issue(token, wanted=wanted)
 
-    assert {"requests": 1, "identity": 1} == desk.issuing.counts
+    assert {"requests": 1, "NotAuthorized": 1} == desk.issuing.counts
+    assert {"identity": 1} == desk.issuing.refusals
 
 
 @pytest.mark.parametrize("token", ["", "i-am-somebody", "\0", "x" * (16 << 10)])

@@ -20,7 +20,7 @@ def test_what_is_wrong_with_the_configuration_is_found(tmp_path):
     assert [f'{file}:2:1: unknown key "x"; known: {KEYS}'] == checked(file, "x: 1\n")
 
 
-KEYS = "adapters, admin, apiVersion, batch, mesh, startup, state_dir, xds"
+KEYS = "adapters, admin, apiVersion, batch, identity, mesh, startup, state_dir, xds"
 
 
 def test_adapters_check_their_local_files(tmp_path):

@@ -89,7 +89,7 @@ def test_everything_that_is_wrong_is_said_in_one_run():
         "    weit: 5s\n"
         "    url: x\n"
         "- 5\n"
-        "xds: {address: '0.0.0.0:15010', secure_address: '0.0.0.0:15012'}\n"
+        "xds: {address: '0.0.0.0:15010', secure_address: localhost}\n"
         "admin: {address: '0.0.0.0:1'}\n"
         "batch: {quiet: 5s, max: 1s}\n"
         "state_dir: '${DIR}'\n"
@@ -112,8 +112,8 @@ def test_everything_that_is_wrong_is_said_in_one_run():
         "12:3: adapters[3]: expected a mapping, found the number 5",
         "13:16: xds.address: 0.0.0.0:15010 is not loopback, and this port is plaintext: "
         "put `insecure: true` beside it if that is meant",
-        "13:49: xds.secure_address: mutual TLS is not available in this version: "
-        "leave secure_address out",
+        "13:49: xds.secure_address: expected IP:PORT, such as 127.0.0.1:15010 or [::1]:15010, "
+        "found 'localhost'",
         "14:18: admin.address: 0.0.0.0:1 is not loopback: put `token_file` beside it, "
         "a file with the token that requests have to carry",
         "15:25: batch.max: it has to be at least as long as quiet (5s)",
@@ -135,6 +135,23 @@ def test_everything_that_is_wrong_is_said_in_one_run():
         (
             V + "xds: {address: 15010}",
             "2:16: xds.address: expected a string, found the number 15010: put it in quotes",
+        ),
+        (
+            V + "xds: {secure_address: '0.0.0.0:15012'}",
+            "2:23: xds.secure_address: it needs a state_dir, for the keys of the authority: "
+            "set state_dir",
+        ),
+        (
+            V + "identity: {leaf_lifetime: 1s}",
+            "2:27: identity.leaf_lifetime: it has to be 10s at least",
+        ),
+        (
+            V + "identity: {leaf_lifetime: 2h, leaf_lifetime_max: 1h}",
+            "2:50: identity.leaf_lifetime_max: it has to be as long as leaf_lifetime at least (2h)",
+        ),
+        (
+            V + "identity: {authority_lifetime: 24h}",
+            "2:32: identity.authority_lifetime: it has to be twice leaf_lifetime at least (24h)",
         ),
         (
             V + "xds: {address: ':15010'}",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from pilot_certs import csr, profile, public_key
 from pilot_certs.authority import Authority
@@ -55,6 +55,10 @@ def key() -> ec.EllipticCurvePrivateKey:
 
 def pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(Encoding.PEM).decode()
+
+
+def private_pem(private: PrivateKey) -> bytes:
+    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def csr_pem(private: ec.EllipticCurvePrivateKey | None = None) -> bytes:

@@ -8,10 +8,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from mesh import http_get, until
 from pilot_core.config import load
 from pilot_core.daemon.parts import Parts, registrations
 from pilot_core.daemon.reload import Reloader
+from pilot_core.daemon.state_dir import STATE_FILE
 from pilot_core.registry import loader
 
 
@@ -21,8 +24,18 @@ class Inside:
     def __init__(self, config: Path) -> None:
         self.config = config
         self.settings = load.load(config, adapter_types=loader.load)
-        self.parts = Parts(self.settings, None)
+        state = self.settings.state_dir
+        if state is not None:
+            state.mkdir(mode=0o700, exist_ok=True)
+        self.parts = Parts(self.settings, state / STATE_FILE if state else None)
         self.reloader = Reloader(config, self.settings, self.parts)
+
+    async def post(self, path: str, body: Any, *, token: str = "") -> tuple[int, Any]:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        url = f"http://{self.parts.admin.address}{path}"
+        async with aiohttp.ClientSession() as session:
+            answer = await session.post(url, json=body, headers=headers)
+            return answer.status, await answer.json()
 
     async def get(self, path: str, *, method: str = "GET") -> tuple[int, str]:
         status, body = await http_get(self.parts.admin.address, path, method=method)
@@ -58,9 +71,11 @@ async def inside(config: Path, *, serve: bool = True) -> AsyncIterator[Inside]:
             await made.serve()
         yield made
     finally:
-        await made.parts.transport.drain(0)
+        await made.parts.drain(0)
         await made.parts.hub.stop()
         await made.parts.admin.stop()
+        if made.parts.identity is not None:
+            made.parts.identity.close()
 
 
 async def until_problem(daemon: Inside, code: str) -> dict[str, Any]:

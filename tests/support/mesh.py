@@ -201,7 +201,9 @@ class Daemon:
             said = log.read_text()[before:]
             if self.child.process.returncode is not None:
                 raise AssertionError(f"the daemon ended:\n{said}")
-            return re.search(r"^listening xds=(\S+) admin=(\S+)$", said, re.MULTILINE)
+            return re.search(
+                r"^listening xds=(\S+) admin=(\S+)(?: secure=(\S+))?$", said, re.MULTILINE
+            )
 
         found = await until(listening, "the daemon to listen")
         self.xds, self.admin = found[1], found[2]

@@ -80,7 +80,7 @@ def running(config: Path, *options: str, **environment: str) -> Iterator[Running
             env={**os.environ, **environment},
         )
     try:
-        found = _line(child, log, r"^listening xds=(\S+) admin=(\S+)$")
+        found = _line(child, log, r"^listening xds=(\S+) admin=(\S+)(?: secure=(\S+))?$")
         yield Running(child, log, found[1], found[2])
     finally:
         child.terminate()

@@ -22,7 +22,18 @@ ISTIO = {
     "pilot_services",
     "pilot_info",
 }
-CLOSED = {"adapter", "state", "severity", "code", "type", "variant", "result", "version", "le"}
+CLOSED = {
+    "adapter",
+    "state",
+    "severity",
+    "code",
+    "type",
+    "variant",
+    "result",
+    "version",
+    "le",
+    "reason",
+}
 
 
 @pytest.fixture

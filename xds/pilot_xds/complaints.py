@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 NACK = "nack"
 NOT_BUILT = "resource-not-built"
+MISMATCH = "identity-mismatch"
 _WORD = re.compile(r"[\w.-]+")
 OriginOf: TypeAlias = Callable[[str], str]
 """Where a hostname was written down: `file:line:column`, `registry/source`, or empty where nobody
@@ -43,6 +44,24 @@ class Complaints:
 
     def accepted(self, proxy_id: str, kind: ResourceType) -> None:
         self._problems.clear(NACK, source=kind.short, object=proxy_id)
+
+    def denied(self, proxy_id: str, identity: str, peer: str, words: str) -> None:
+        """Somebody has proved to be another one than he says. Known by what he has proved: there
+        are only so many identities, and any number of names."""
+        log.warning(
+            "a proxy is not who it says",
+            extra={"proxy": proxy_id, "identity": identity, "peer": peer, "error": words},
+        )
+        self._problems.raise_(
+            Problem(
+                code=MISMATCH,
+                object=identity,
+                message=f"{proxy_id or 'a proxy'} from {peer} was sent away: {words}",
+            )
+        )
+
+    def admitted(self, identity: str) -> None:
+        self._problems.clear(MISMATCH, source="", object=identity)
 
     def not_built(self, kind: ResourceType, name: str, words: str) -> None:
         """A resource cannot be built, the last good one stays; without words: it can again."""

@@ -27,6 +27,7 @@ class End(enum.Enum):
     GONE = "the client has ended it, or went away"
     MALFORMED = "the client sent what is no request"
     DRAINING = "the server is about to stop"
+    DENIED = "the client is not who it says"
 
 
 class Connection:
@@ -41,6 +42,7 @@ class Connection:
         "cohort",
         "connected_since",
         "end",
+        "identity",
         "peer",
         "proxy",
         "reason",
@@ -49,11 +51,15 @@ class Connection:
         "writing_since",
     )
 
-    def __init__(self, fleet: Fleet, variant: Variant, reader: Reader, peer: str) -> None:
+    def __init__(
+        self, fleet: Fleet, variant: Variant, reader: Reader, peer: str, *, identity: str = ""
+    ) -> None:
+        """`identity` is the SPIFFE id that the client has proved; empty where it had not to."""
         self.stream = Stream(variant, reader)
         self.proxy: Proxy | None = None
         self.cohort: Cohort | None = None
         self.peer = peer
+        self.identity = identity
         self.connected_since = 0.0
         self.changed_at: float | None = None
         """When the content came up that the proxy does not have yet."""
@@ -79,12 +85,14 @@ class Connection:
         self.wake()
 
     def receive(self, data: bytes) -> Heard:
-        """Take one request. Raises Malformed."""
+        """Take one request. Raises Malformed, and Impostor where its node is not the client's."""
         heard, said = self.stream.receive(data, self._fleet.now())
         if self.proxy is None:
             if said is None:
                 raise Malformed("the first request of a stream says no node")
-            self.proxy = node.read(said)
+            said_to_be = node.read(said)
+            self._fleet.admit(said_to_be, self.identity, self.peer)
+            self.proxy = said_to_be
             self._fleet.join(self)
         self._fleet.heard(self, heard)
         if self.stream.has_work():

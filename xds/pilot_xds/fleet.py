@@ -8,12 +8,14 @@ Rule 3: nothing is handed out before `open`.
 from __future__ import annotations
 
 from pilot_core.clock import Clock
-from pilot_core.model import Delta, World
+from pilot_core.model import Delta, Proxy, World
 from pilot_core.plan import proxies
 from pilot_core.plan.identities import DEFAULT_TRUST_DOMAIN
 from pilot_core.plan.layers import LayerKey
 from pilot_core.plan.proxies import ProxyPlan
 from pilot_core.telemetry.problems import Problems
+from pilot_xds import claims
+from pilot_xds.claims import Impostor
 from pilot_xds.complaints import Complaints, OriginOf
 from pilot_xds.connection import Connection
 from pilot_xds.layers import Layers
@@ -80,6 +82,17 @@ class Fleet:
                 for member in cohort.members:
                     member.give(cohort.snapshot, changed_at=started)
         self.metrics.build_time.observe(self.now() - started)
+
+    def admit(self, proxy: Proxy, identity: str, peer: str) -> None:
+        """Let nobody in who has proved to be somebody else than he says. Raises Impostor."""
+        if not identity:
+            return
+        try:
+            claims.check(proxy, identity, self.world)
+        except Impostor as error:
+            self._complaints.denied(proxy.id, identity, peer, str(error))
+            raise
+        self._complaints.admitted(identity)
 
     def join(self, connection: Connection) -> None:
         """The proxy has said who it is."""

@@ -55,6 +55,7 @@ _CODES = {
     End.GONE: grpc.StatusCode.OK,
     End.MALFORMED: grpc.StatusCode.INVALID_ARGUMENT,
     End.DRAINING: grpc.StatusCode.UNAVAILABLE,
+    End.DENIED: grpc.StatusCode.PERMISSION_DENIED,
 }
 _GONE = (grpc.RpcError, aio.UsageError, aio.BaseError)
 """The client went away, in one of the words that grpc has for it."""
