@@ -16,14 +16,16 @@ from typing import TypeAlias
 
 import msgspec
 
+from pilot_core.dialects import trust
 from pilot_core.dialects.convert import Converter, hostname_of
 from pilot_core.dialects.entries import ServiceEntry
 from pilot_core.document import Decoder, Findings, Mapping, Node, Scalar, Sequence, documents
 from pilot_core.document.words import Where, found, unknown
 from pilot_core.errors import Finding
-from pilot_core.model import Origin, Record
+from pilot_core.model import Origin, Record, RecordKey, Trust
 
 _SERVICES = "services"
+_KEYS = (_SERVICES, *trust.KINDS)
 
 Steps: TypeAlias = tuple[str | int, ...]
 
@@ -33,10 +35,12 @@ class Catalogue(msgspec.Struct, frozen=True):
 
     services: abc.Mapping[str, tuple[Record, ...]]
     refused: tuple[Finding, ...] = ()
+    trust: abc.Mapping[RecordKey, Trust] = msgspec.field(default_factory=dict)
 
     @property
     def records(self) -> tuple[Record, ...]:
-        return tuple(record for records in self.services.values() for record in records)
+        services = (record for records in self.services.values() for record in records)
+        return (*services, *self.trust.values())
 
 
 NOTHING = Catalogue({})
@@ -68,6 +72,7 @@ class _Reading:
         self._services: dict[str, tuple[Record, ...]] = {}
         self._refused: list[Finding] = []
         self._refused_names: set[str] = set()
+        self._trust = trust.Reading(before.trust)
         # Until the end of a document it is not known whether it is a catalogue at all.
         self._pending: list[tuple[Node, tuple[Record, ...], tuple[Finding, ...]]] = []
 
@@ -98,6 +103,8 @@ class _Reading:
             self._refuse_dialect(root)
         else:
             _check_keys(root, findings)
+            for kind in trust.KINDS:
+                self._trust.entries(kind, root.get(kind), findings.path)
             for node, records, refused in pending:
                 self._take(node, records, refused)
 
@@ -125,18 +132,19 @@ class _Reading:
             for name in sorted(self._refused_names)
             if name in self._before.services and name not in self._services
         }
-        return Catalogue({**self._services, **kept}, tuple(self._refused))
+        refused = (*self._refused, *self._trust.refused)
+        return Catalogue({**self._services, **kept}, refused, self._trust.records())
 
 
 def _check_keys(root: Mapping, findings: Findings) -> None:
     for key, entry in root.entries.items():
         value = entry.value
-        if key != _SERVICES:
-            findings.add(entry, unknown("key", key, [_SERVICES]))
+        if key not in _KEYS:
+            findings.add(entry, unknown("key", key, _KEYS))
         elif not isinstance(value, Sequence) and not (
             isinstance(value, Scalar) and value.value is None
         ):
-            findings.add(value, f"services: expected a list, found {found(value)}")
+            findings.add(value, f"{key}: expected a list, found {found(value)}")
 
 
 def _follow(node: Node, where: Where, steps: Steps) -> tuple[Node, Where]:

@@ -99,6 +99,12 @@ class Converter:
             if not _ACCOUNT.fullmatch(written.service_account):
                 message = "a service account is made of letters, digits, dots, - and _"
                 refuse(("endpoints", index, "service_account"), message)
+            if bool(written.tls_name) != bool(written.tls_roots):
+                message = "tls_name and tls_roots go together: the name to show, and who signs it"
+                refuse(("endpoints", index, "tls_name"), message)
+            elif written.tls_name and not _is_one_name(written.tls_name):
+                message = f'"{written.tls_name[:80]}" is no DNS name of one server'
+                refuse(("endpoints", index, "tls_name"), message)
             yield self._endpoint(written, address or written.address)
 
     def _endpoint(self, written: EndpointEntry, address: str) -> Endpoint:
@@ -113,6 +119,8 @@ class Converter:
             workload=self._share(written.workload),
             service_account=self._share(written.service_account),
             tls=written.tls,
+            tls_name=written.tls_name,
+            tls_roots=self._share(written.tls_roots),
         )
 
     def _share(self, value: T) -> T:
@@ -148,8 +156,12 @@ def _address(written: str, resolution: Resolution) -> str:
         is_path = path.startswith("/") and "\0" not in path
         fits = resolution is Resolution.STATIC and len(path.encode()) <= _SOCKET_LIMIT
         return written if is_path and fits else ""
-    is_name = resolution is Resolution.DNS and not written.startswith("*")
+    is_name = resolution is Resolution.DNS and _is_one_name(written)
     return hostname_of(written) if is_name else ""
+
+
+def _is_one_name(written: str) -> bool:
+    return bool(hostname_of(written)) and not written.startswith("*")
 
 
 def _ip(written: str) -> str:

@@ -41,6 +41,10 @@ class EndpointEntry(msgspec.Struct, frozen=True, gc=False):
     service_account: str = ""
     tls: TlsMode = TlsMode.PLAIN
     """Does the endpoint terminate the mesh's TLS?"""
+    tls_name: str = ""
+    """The DNS name that a TLS server of the platform's own must present there."""
+    tls_roots: str = ""
+    """Who signs for it: one of the document's `roots`, or of another registry's."""
 
 
 class ServiceEntry(msgspec.Struct, frozen=True, gc=False):
@@ -53,3 +57,11 @@ class ServiceEntry(msgspec.Struct, frozen=True, gc=False):
     visibility: tuple[str, ...] = (EVERYWHERE,)
     """Namespaces that see it; `.` is its own."""
     endpoints: tuple[EndpointEntry, ...] = ()
+
+
+class RootsEntry(msgspec.Struct, frozen=True, gc=False):
+    """Who signs for a platform's own TLS servers."""
+
+    name: str
+    certificates: str
+    """In PEM, one after another."""

@@ -22,6 +22,7 @@ from pilot_core.model.proxy import Mode, Proxy, ProxyKind
 from pilot_core.model.record import Claim, Record, RecordKey
 from pilot_core.model.service import Port, Resolution, Service
 from pilot_core.model.table import Table
+from pilot_core.model.trust import Roots, Trust
 from pilot_core.model.workload import Evidence, Workload
 from pilot_core.model.world import World
 
@@ -49,12 +50,14 @@ __all__ = [
     "Record",
     "RecordKey",
     "Resolution",
+    "Roots",
     "Service",
     "Severity",
     "Shard",
     "Table",
     "TlsMode",
     "Traffic",
+    "Trust",
     "Workload",
     "World",
     "from_port_name",

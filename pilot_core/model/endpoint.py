@@ -83,6 +83,8 @@ class Endpoint(msgspec.Struct, frozen=True, gc=False, cache_hash=True, kw_only=T
     tls: TlsMode = TlsMode.PLAIN
     tls_name: str = ""
     """The DNS name that the platform's own TLS server at this endpoint must present, if any."""
+    tls_roots: str = ""
+    """The name of the `Roots` that sign for that server; without them it is not spoken to."""
 
     @property
     def address(self) -> str:

@@ -9,8 +9,9 @@ import msgspec
 from pilot_core.model.endpoint import Endpoints
 from pilot_core.model.policy import Policy
 from pilot_core.model.service import Service
+from pilot_core.model.trust import Trust
 
-Record: TypeAlias = Service | Endpoints | Policy
+Record: TypeAlias = Service | Endpoints | Policy | Trust
 """Every kind of record is a frozen struct with `kind`, `key` and `origin`.
 
 A new kind joins this union and gets a table in the world; adapters and the registry need not know.

@@ -51,6 +51,7 @@ class _EndpointText(
     identity: str = ""
     tls: TlsMode = TlsMode.PLAIN
     tls_name: str = ""
+    tls_roots: str = ""
 
 
 class _ShardText(

@@ -15,6 +15,7 @@ from pilot_core.model.merge import MeshService
 from pilot_core.model.record import Claim, RecordKey
 from pilot_core.model.service import EVERYWHERE, Service
 from pilot_core.model.table import Table
+from pilot_core.model.trust import Roots
 
 _NO_NAMES: Table[str, bool] = Table()
 _NO_SHARDS: tuple[Shard, ...] = ()
@@ -85,6 +86,13 @@ class World:
     def service(self, hostname: str) -> Service | None:
         found = self.services.get(hostname)
         return found.service if found else None
+
+    def roots(self) -> Iterator[Roots]:
+        """The decisive roots of each name, sorted by name."""
+        for key in sorted(key for key in self.policies if key[0] == Roots.kind):
+            record = self.policies[key][0].record
+            if isinstance(record, Roots):
+                yield record
 
     def endpoints_of(self, hostname: str) -> Iterator[Endpoint]:
         """Every endpoint of the hostname, in order of precedence; the same address may recur."""

@@ -3,8 +3,8 @@
 Rule 1: a key is all that a layer depends on besides the world. Equal keys, one layer.
 Rule 2: `watches` names what can change the layer; a change that touches none of it never asks.
 Rule 3: `changes` costs the size of the change, and an endpoint-only change makes views of
-endpoints only. There are two exceptions: DNS names are part of their cluster, and so are the
-identities of endpoints that terminate the mesh's TLS, for proxies that can speak it.
+endpoints only. There are two exceptions: DNS names are part of their cluster, and so is what TLS
+takes to speak to the endpoints (identities, for proxies that have one, and names of roots).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import ClassVar, TypeAlias
 
 import msgspec
 
-from pilot_core.model import Delta, Locality, Resolution, Service, World
+from pilot_core.model import Delta, Locality, Roots, Service, World
 from pilot_core.plan import addresses, carried, inbound, names, outbound, routes
 from pilot_core.plan.views import (
     ApiListenerView,
@@ -23,11 +23,14 @@ from pilot_core.plan.views import (
     Discovery,
     ForwardListenerView,
     HttpListenerView,
+    RootsView,
     View,
 )
 
 CLUSTER, ENDPOINTS, LISTENER, ROUTES = "cluster", "endpoints", "listener", "routes"
+SECRET = "secret"
 ANYTHING_PUBLIC = "*"
+ANY_ROOTS = "roots"
 
 
 class Changes(msgspec.Struct, frozen=True, gc=False):
@@ -112,16 +115,6 @@ class _Private(_ByHostname, frozen=True):
         return service
 
 
-def _clusters_touched(new: World, delta: Delta) -> frozenset[str]:
-    by_name = (h for h in delta.endpoints if _resolution(new, h) is Resolution.DNS)
-    return delta.services | frozenset(by_name)
-
-
-def _resolution(world: World, hostname: str) -> Resolution | None:
-    service = world.service(hostname)
-    return service.resolution if service else None
-
-
 class PublicClusters(_Public, frozen=True):
     """The clusters of services that everybody sees; `trust_domain` is that of proxies that can
     speak the mesh's TLS, empty for all others."""
@@ -136,7 +129,7 @@ class PublicClusters(_Public, frozen=True):
         return outbound.clusters(world, service, trust_domain=self.trust_domain)
 
     def touched(self, new: World, delta: Delta) -> Iterable[str]:
-        return delta.hostnames if self.trust_domain else _clusters_touched(new, delta)
+        return delta.hostnames
 
 
 class PrivateClusters(_Private, frozen=True):
@@ -152,7 +145,7 @@ class PrivateClusters(_Private, frozen=True):
         return outbound.clusters(world, service, trust_domain=self.trust_domain)
 
     def touched(self, new: World, delta: Delta) -> Iterable[str]:
-        return delta.hostnames if self.trust_domain else _clusters_touched(new, delta)
+        return delta.hostnames
 
 
 class PublicEndpoints(_Public, frozen=True):
@@ -329,6 +322,20 @@ class InboundClusters(_Key, frozen=True):
         yield from inbound.clusters(world, self.stand)
 
 
+class TrustedRoots(_Key, frozen=True):
+    """Whoever signs for the platforms' TLS servers: no secret, and the same for everybody."""
+
+    type: ClassVar[str] = SECRET
+
+    @property
+    def watches(self) -> frozenset[str]:
+        return frozenset((ANY_ROOTS,))
+
+    def views(self, world: World) -> Iterator[View]:
+        for found in world.roots():
+            yield RootsView(names.roots(found.name), found.certificates)
+
+
 class BuiltinClusters(_Key, frozen=True):
     """The clusters that every Envoy has, whatever the world: nowhere, and wherever it was going."""
 
@@ -351,6 +358,7 @@ LayerKey: TypeAlias = (
     | InboundListeners
     | InboundClusters
     | BuiltinClusters
+    | TrustedRoots
 )
 
 
@@ -372,6 +380,8 @@ def at_address(address: str) -> str:
 def triggers(old: World, new: World, delta: Delta) -> frozenset[str]:
     """What a change touches, in the words that `watches` uses."""
     touched = {at_address(address) for address in delta.addresses}
+    if any(kind == Roots.kind for kind, _ in delta.policies):
+        touched.add(ANY_ROOTS)
     for hostname in delta.hostnames:
         touched.add(named(hostname))
         touched.add(named(names.short_name(hostname) or hostname))

@@ -25,6 +25,11 @@ def server_name(cluster: str) -> str:
     return name if len(name) <= _LONGEST_SERVER_NAME else ""
 
 
+def roots(name: str) -> str:
+    """The secret that holds these roots."""
+    return f"roots/{name}"
+
+
 def hostname_of_cluster(name: str) -> str:
     """The hostname in a cluster's name; empty where there is none."""
     parts = name.split("|")

@@ -49,9 +49,16 @@ def clusters(world: World, service: Service, *, trust_domain: str = "") -> tuple
                 if trust_domain and service.resolution is not Resolution.PASSTHROUGH
                 else ()
             ),
+            roots=_roots(found, port),
         )
         for port in carried.ports(service)
     )
+
+
+def _roots(found: tuple[Endpoint, ...], port: Port) -> tuple[str, ...]:
+    """The names of those that sign for the platform's TLS servers among them."""
+    named = {e.tls_roots for e in found if e.tls_name and e.number(port) is not None}
+    return tuple(sorted(named - {""}))
 
 
 def _inside(
@@ -127,9 +134,16 @@ def _endpoint(
     number = endpoint.number(port)
     if not usable or number is None or not carried.is_port(number):
         return None
+    if endpoint.tls_name and not endpoint.tls_roots:
+        # Nobody could tell whether it is the right one, so nobody speaks to it.
+        return None
     number = 0 if addresses.is_unix(usable[0]) else number
     tls = endpoint.tls if mutual else TlsMode.PLAIN
-    return EndpointView(usable, number, endpoint.health, endpoint.weight, tls)
+    return EndpointView(usable, number, endpoint.health, endpoint.weight, tls, *_named(endpoint))
+
+
+def _named(endpoint: Endpoint) -> tuple[str, str]:
+    return (endpoint.tls_name, endpoint.tls_roots) if endpoint.tls_name else ("", "")
 
 
 @remembered

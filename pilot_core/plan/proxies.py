@@ -22,10 +22,11 @@ class ProxyPlan(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     endpoints: tuple[LayerKey, ...]
     listeners: tuple[LayerKey, ...]
     routes: tuple[LayerKey, ...]
+    secrets: tuple[LayerKey, ...] = (layers.TrustedRoots(),)
 
     @property
     def keys(self) -> tuple[LayerKey, ...]:
-        return self.clusters + self.endpoints + self.listeners + self.routes
+        return self.clusters + self.endpoints + self.listeners + self.routes + self.secrets
 
 
 def plan(proxy: Proxy, trust_domain: str = DEFAULT_TRUST_DOMAIN) -> ProxyPlan:

@@ -24,6 +24,9 @@ class EndpointView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     health: Health
     weight: int
     tls: TlsMode = TlsMode.PLAIN
+    tls_name: str = ""
+    """The name that the platform's own TLS server there must present; it wins over `tls`."""
+    tls_roots: str = ""
 
 
 class LocalityView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
@@ -55,8 +58,8 @@ class Discovery(enum.StrEnum):
 class ClusterView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """A cluster (CDS). `localities` is empty unless the endpoints are part of it.
 
-    `identities` are the SPIFFE ids that its endpoints with mutual TLS may show; empty where it has
-    none of those.
+    `identities` are the SPIFFE ids that its endpoints with mutual TLS may show, and `roots` the
+    names of those that sign for its endpoints with a platform's TLS; empty where it has none.
     """
 
     name: str
@@ -64,6 +67,7 @@ class ClusterView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     http2: bool = False
     localities: tuple[LocalityView, ...] = ()
     identities: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
 
 
 class VirtualHostView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
@@ -137,5 +141,12 @@ class ApiListenerView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     cluster: str
 
 
+class RootsView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
+    """Certificates to believe, in PEM: a secret (SDS) that is none."""
+
+    name: str
+    certificates: str
+
+
 ListenerView: TypeAlias = HttpListenerView | ForwardListenerView | ApiListenerView
-View: TypeAlias = ClusterView | EndpointsView | RoutesView | ListenerView
+View: TypeAlias = ClusterView | EndpointsView | RoutesView | ListenerView | RootsView

@@ -22,6 +22,7 @@ from pilot_core.model import (
     Port,
     Record,
     RecordKey,
+    Roots,
     Service,
 )
 from pilot_core.model.endpoint import UNIX
@@ -110,8 +111,10 @@ def name(record: object) -> str:
 
 def problem_of(record: Record) -> str:
     """What a record of the right types says that cannot be served; empty if nothing."""
-    if isinstance(record, Policy):
-        return _policy(record)
+    if isinstance(record, Policy | Roots):
+        return _name_problem(record) or (
+            _roots(record) if isinstance(record, Roots) else _policy(record)
+        )
     found = hostname_problem(record.hostname)
     if found:
         return found
@@ -130,9 +133,24 @@ def hostname_problem(hostname: str) -> str:
     return ""
 
 
+def _name_problem(record: Policy | Roots) -> str:
+    if not 0 < len(record.name) <= _NAME_LIMIT or not record.name.isprintable():
+        return f"{record.kind} {record.name[:60]!r} has no name of 1 to {_NAME_LIMIT} characters"
+    return ""
+
+
+def _roots(roots: Roots) -> str:
+    # Only meshes that have such records pay for the import.
+    from cryptography.x509 import load_pem_x509_certificates
+
+    try:
+        load_pem_x509_certificates(roots.certificates.encode())
+    except ValueError as error:
+        return f"roots {roots.name[:60]}: expected certificates in PEM: {error}"
+    return ""
+
+
 def _policy(policy: Policy) -> str:
-    if not 0 < len(policy.name) <= _NAME_LIMIT or not policy.name.isprintable():
-        return f"{policy.kind} {policy.name[:60]!r} has no name of 1 to {_NAME_LIMIT} characters"
     problem = "" if policy.hostname == ANYBODY else hostname_problem(policy.hostname)
     return f"{policy.kind} {policy.name[:60]}: {problem}" if problem else ""
 
@@ -182,6 +200,8 @@ def _endpoint(endpoint: Endpoint) -> str:
         return f"several addresses of one endpoint have to be IP addresses: {addresses[0][:60]!r}"
     if not 0 <= endpoint.weight <= _WEIGHT_LIMIT:
         return f"weight {endpoint.weight} of {endpoint.address} is not 0…{_WEIGHT_LIMIT}"
+    if endpoint.tls_name and not _DNS_NAME.match(endpoint.tls_name):
+        return f"TLS name {endpoint.tls_name[:60]!r} of {endpoint.address} is no DNS name"
     for _, number in endpoint.ports:
         if not 0 < number <= _PORT_LIMIT:
             return f"port {number} of {endpoint.address} is not a number from 1 to {_PORT_LIMIT}"

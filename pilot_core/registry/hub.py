@@ -33,6 +33,7 @@ from pilot_core.registry.session import Session
 from pilot_core.registry.state import RegistryState, Status
 from pilot_core.registry.supervisor import STALE, Supervisor
 from pilot_core.registry.unapplied import Unapplied
+from pilot_core.registry.untrusted import Untrusted
 from pilot_core.telemetry.problems import Problems
 
 log = logging.getLogger(__name__)
@@ -98,6 +99,7 @@ class Hub:
         self._order: dict[str, int] = {}
         self._notices = Notices(problems)
         self._unapplied = Unapplied(problems)
+        self._untrusted = Untrusted(problems)
         self._unnoticed: set[str] = set()
         self._progress = asyncio.Event()
         self._batch = Batch(self._take, quiet=limits.quiet, longest=limits.longest, clock=clock)
@@ -320,7 +322,7 @@ class Hub:
         self.world, delta = old.apply(merged.services, merged.endpoints, merged.policies)
         self._notices.services(merged.services)
         self._unapplied.policies(merged.policies)
-        self._notice_endpoints(merged.hostnames())
+        self._notice_endpoints(merged.hostnames() | self._untrusted.concerned(merged.policies))
         if delta:
             for follower in self._followers:
                 self._tell(follower, old, delta)
@@ -330,6 +332,7 @@ class Hub:
         self._unnoticed |= hostnames
         if self.ready.is_set():
             self._notices.endpoints(self.world, self._unnoticed)
+            self._untrusted.endpoints(self.world, self._unnoticed)
             self._unnoticed = set()
 
     def _tell(self, follower: Follower, old: World, delta: Delta) -> None:

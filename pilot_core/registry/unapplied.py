@@ -29,7 +29,9 @@ class Unapplied:
         self._hidden: set[RecordKey] = set()
 
     def policies(self, changed: Mapping[RecordKey, tuple[Claim, ...]]) -> None:
-        """These have been merged again; no claims where there is none any more."""
+        """These have been merged again; no claims where there is none any more. Kinds that are
+        applied are none of its business."""
+        changed = {key: claims for key, claims in changed.items() if key[0] in _EFFECT}
         if not changed:
             return
         for key, claims in changed.items():

@@ -15,38 +15,31 @@ import yaml
 
 from envoy_config import bootstrap, validate
 from pilot_core.dialects import catalogue
-from pilot_core.model import Claim, Endpoints, Locality, Proxy, Shard, World, merge
+from pilot_core.model import Locality, Proxy, World
 from pilot_core.model.proxy import describe
+from pilot_core.registry import merging
+from pilot_core.registry.mirror import Mirror
 from pilot_xds.rendering import translate
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CASES = sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir())
 INPUTS = ("in.yaml", "in.second.yaml")
-KINDS = ("clusters", "endpoints", "listeners", "routes")
+KINDS = ("clusters", "endpoints", "listeners", "routes", "secrets")
 
 
 def read_world(folder: Path) -> World:
-    claims: dict[str, list[Claim]] = {}
+    mirror = Mirror(lambda registry: None)
     for name in INPUTS:
         path = folder / name
         if path.exists():
             read = catalogue.read(path.read_bytes(), name)
             assert () == read.refused
-            for record in read.records:
-                claims.setdefault(record.hostname, []).append(Claim(name, name, record))
-    world, _ = World().apply(
-        {hostname: merge.services(found) for hostname, found in claims.items()},
-        {hostname: tuple(shards(found)) for hostname, found in claims.items()},
+            mirror.put(name, name, read.records)
+    merged = merging.merged(
+        mirror, mirror.take(), dict(zip(INPUTS, range(len(INPUTS)), strict=True))
     )
+    world, _ = World().apply(merged.services, merged.endpoints, merged.policies)
     return world
-
-
-def shards(claims: list[Claim]) -> list[Shard]:
-    return [
-        Shard(claim.registry, claim.source, claim.record.endpoints)
-        for claim in claims
-        if isinstance(claim.record, Endpoints)
-    ]
 
 
 def read_proxy(folder: Path) -> Proxy:

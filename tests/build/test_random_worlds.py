@@ -15,7 +15,7 @@ from pilot_core.model import Proxy, World
 from pilot_xds.rendering import translate
 from worlds import proxies, worlds
 
-KINDS = {"clusters", "endpoints", "listeners", "routes"}
+KINDS = {"clusters", "endpoints", "listeners", "routes", "secrets"}
 
 
 @settings(max_examples=100, deadline=None)
@@ -43,7 +43,11 @@ def test_whoever_is_to_be_spoken_to_by_tls_is_and_has_to_say_who_he_is(world: Wo
 
 
 def ids(match: dict[str, Any]) -> list[str]:
-    common = match["transport_socket"]["typed_config"]["common_tls_context"]
+    """What the other end has to show: ids, or the name that its endpoint is known by."""
+    context = match["transport_socket"]["typed_config"]
+    common = context["common_tls_context"]
+    if context.get("auto_host_sni") and context.get("auto_sni_san_validation"):
+        return [common["validation_context_sds_secret_config"]["name"]]
     trusted = common["combined_validation_context"]["default_validation_context"]
     return [m["matcher"]["exact"] for m in trusted["match_typed_subject_alt_names"]]
 

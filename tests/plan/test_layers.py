@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pilot_core.model import (
     NO_LOCALITY,
+    Claim,
     Delta,
     Endpoint,
     MeshService,
@@ -15,6 +16,7 @@ from pilot_core.model import (
     Protocol,
     Proxy,
     Resolution,
+    Roots,
     Shard,
     TlsMode,
     World,
@@ -22,7 +24,7 @@ from pilot_core.model import (
 from pilot_core.plan import layers
 from pilot_core.plan.layers import LayerKey, triggers
 from pilot_core.plan.proxies import plan
-from pilot_core.plan.views import View
+from pilot_core.plan.views import EndpointsView, View
 from worlds import changes, endpoint, proxies, service, world
 
 EVERY_PROXY = Proxy(
@@ -120,6 +122,33 @@ def test_another_identity_is_another_cluster_for_those_who_can_look_at_it():
     new, delta = moved_to(old, mutual("10.0.0.7", "reviews"), mutual("10.0.0.8", "canary"))
     assert {layers.ENDPOINTS, layers.CLUSTER} == touched_types(old, new, delta, WITH_AGENT)
     assert {layers.ENDPOINTS} == touched_types(old, new, delta)
+
+
+def test_a_name_that_an_endpoint_has_to_present_makes_views_of_endpoints_only():
+    def named(address: str, name: str) -> Endpoint:
+        return endpoint(address, tls_name=name, tls_roots="cf")
+
+    old = world(service("reviews.shop.mesh"), reviews=[named("10.0.0.7", "guid-1")])
+    new, delta = moved_to(old, named("10.0.0.7", "guid-2"), named("10.0.0.8", "guid-3"))
+    assert {layers.ENDPOINTS} == touched_types(old, new, delta)
+
+
+def test_what_nobody_could_check_gets_no_requests():
+    here = world(
+        service("reviews.shop.mesh"),
+        reviews=[endpoint("10.0.0.7", tls_name="guid"), endpoint("10.0.0.8")],
+    )
+    [view] = layers.PublicEndpoints(NO_LOCALITY).views(here)
+    assert isinstance(view, EndpointsView)
+    assert [("10.0.0.8",)] == [e.addresses for at in view.localities for e in at.endpoints]
+
+
+def test_changed_roots_change_the_secrets_and_nothing_else():
+    old = world(service("reviews.shop.mesh"), reviews=[endpoint("10.0.0.7")])
+    record = Roots(name="cf", certificates="PEM")
+    new, delta = old.apply({}, {}, {record.key: (Claim("cf", "roots", record),)})
+    assert {layers.SECRET} == touched_types(old, new, delta)
+    assert ["roots/cf"] == [view.name for view in layers.TrustedRoots().views(new)]
 
 
 def test_one_changed_service_among_many_makes_the_views_of_that_service():

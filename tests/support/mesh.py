@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -99,8 +100,10 @@ class Backend:
         self.port = 0
         self._server: asyncio.Server | None = None
 
-    async def start(self, address: str = "127.0.0.1", port: int = 0) -> None:
-        self._server = await asyncio.start_server(self._serve, address, port)
+    async def start(
+        self, address: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._server = await asyncio.start_server(self._serve, address, port, ssl=tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def start_unix(self, path: Path) -> None:
@@ -319,10 +322,16 @@ class Mesh:
 
         self._stack.push_async_callback(do)
 
-    async def backend(self, name: str, address: str = "127.0.0.1", port: int = 0) -> Backend:
+    async def backend(
+        self,
+        name: str,
+        address: str = "127.0.0.1",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> Backend:
         backend = Backend(name)
         self._stack.push_async_callback(backend.stop)
-        await backend.start(address, port)
+        await backend.start(address, port, tls)
         return backend
 
     async def unix_backend(self, name: str, path: Path) -> Backend:

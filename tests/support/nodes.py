@@ -82,8 +82,8 @@ class Node:
 class Load:
     """Requests without a pause, each on a new connection or all on kept ones."""
 
-    def __init__(self, address: str) -> None:
-        self.address = address
+    def __init__(self, address: str, host: str = "") -> None:
+        self.address, self.host = address, host
         self.served = 0
         self.failed: list[str] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -91,7 +91,7 @@ class Load:
     async def _ask(self) -> None:
         while True:
             try:
-                status, body = await http_get(self.address)
+                status, body = await http_get(self.address, host=self.host)
             except OSError as error:
                 self.failed.append(repr(error))
                 continue

@@ -114,6 +114,8 @@ endpoints = st.builds(
     service_account=st.sampled_from(["", "reviews", "web.v2"]),
     identity=st.sampled_from(["", "spiffe://elsewhere.example/web"]),
     tls=st.sampled_from(TlsMode),
+    tls_name=st.sampled_from(["", "", "guid-1"]),
+    tls_roots=st.sampled_from(["", "cf"]),
 )
 
 shards = st.lists(

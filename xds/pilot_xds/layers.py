@@ -127,5 +127,6 @@ class Layers:
                 ResourceType.ENDPOINTS: tuple([layers[key] for key in plan.endpoints]),
                 ResourceType.LISTENER: tuple([layers[key] for key in plan.listeners]),
                 ResourceType.ROUTES: tuple([layers[key] for key in plan.routes]),
+                ResourceType.SECRET: tuple([layers[key] for key in plan.secrets]),
             }
         )

@@ -52,6 +52,7 @@ NAMES = {
     "RouteConfiguration": f"{_CONFIG}route.v3.RouteConfiguration",
     "Router": f"{_HTTP}router.v3.Router",
     "StructMessage": "google.protobuf.Struct",
+    "Secret": f"{_TLS}Secret",
     "TcpProxy": f"{_NETWORK}tcp_proxy.v3.TcpProxy",
     "TlsInspector": "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
     "TransportSocket": f"{_CONFIG}core.v3.TransportSocket",

@@ -826,6 +826,21 @@ class Router(Message):
         upstream_http_filters: Iterable[Message | Mapping[str, Any]] | None = ...,
     ) -> None: ...
 
+class Secret(Message):
+    name: str
+    tls_certificate: Any
+    session_ticket_keys: Any
+    validation_context: Any
+    generic_secret: Any
+    def __init__(
+        self, *,
+        name: str | None = ...,
+        tls_certificate: Message | Mapping[str, Any] | None = ...,
+        session_ticket_keys: Message | Mapping[str, Any] | None = ...,
+        validation_context: Message | Mapping[str, Any] | None = ...,
+        generic_secret: Message | Mapping[str, Any] | None = ...,
+    ) -> None: ...
+
 class StructMessage(Message):
     fields: Any
     def __init__(

@@ -51,6 +51,7 @@ def translate(world: World, proxy: Proxy) -> dict[str, list[Any]]:
         "endpoints": plan.endpoints,
         "listeners": plan.listeners,
         "routes": plan.routes,
+        "secrets": plan.secrets,
     }
     return {
         kind: [as_dict(r) for r in sorted(_resources(world, keys), key=lambda r: r.name)]

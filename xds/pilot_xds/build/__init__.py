@@ -16,10 +16,11 @@ from pilot_core.plan.views import (
     EndpointsView,
     ForwardListenerView,
     HttpListenerView,
+    RootsView,
     RoutesView,
     View,
 )
-from pilot_xds.build import cluster, endpoints, listener, routes
+from pilot_xds.build import cluster, endpoints, listener, routes, tls
 from pilot_xds.resource import Resource
 from pilot_xds.types import ResourceType
 from pilot_xds.wire import field
@@ -30,6 +31,7 @@ _BUILDERS: dict[type, tuple[ResourceType, Callable[[Any], bytes]]] = {
     RoutesView: (ResourceType.ROUTES, routes.build),
     HttpListenerView: (ResourceType.LISTENER, listener.routed),
     ForwardListenerView: (ResourceType.LISTENER, listener.forwarding),
+    RootsView: (ResourceType.SECRET, tls.roots),
     ApiListenerView: (ResourceType.LISTENER, listener.api),
 }
 _URL_FIELDS = {kind: field(1, kind.url.encode()) for kind in ResourceType}

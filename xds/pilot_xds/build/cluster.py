@@ -18,7 +18,7 @@ _DNS_REFRESH = 5
 _UNLIMITED = 2**21 - 1
 """Connections, requests and retries: the largest number that takes three bytes. Envoy's own limits
 (1,024, and 3 retries at a time) would turn a mesh away under loads that it had carried unmeshed."""
-_MUTUAL_TLS_LASTS = 3000
+_TLS_LASTS = 3000
 """Seconds. Who is at the other end is looked at when a connection begins and never again, so it has
 to end within a certificate's life. Callers end it first: they know when nothing is under way."""
 _HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -40,6 +40,9 @@ def build(view: ClusterView) -> bytes:
     if view.identities:
         socket = tls.upstream(view.name, view.identities, http2=view.http2)
         tls.add_match(made, tls.MUTUAL, socket)
+    for roots in view.roots:
+        socket = tls.platform_s(roots, http2=view.http2)
+        tls.add_match(made, tls.platform_mark(roots), socket)
     _http(made, view)
     return made.SerializeToString(deterministic=True)
 
@@ -47,9 +50,9 @@ def build(view: ClusterView) -> bytes:
 def _http(made: Any, view: ClusterView) -> None:
     """What differs from Envoy's defaults in how HTTP is spoken."""
     options: Any = HttpProtocolOptions()
-    if view.identities:
+    if view.identities or view.roots:
         lasting = options.common_http_protocol_options.max_connection_duration
-        lasting.seconds = _MUTUAL_TLS_LASTS
+        lasting.seconds = _TLS_LASTS
         options.explicit_http_config.http_protocol_options.SetInParent()
     if view.http2:
         options.explicit_http_config.http2_protocol_options.SetInParent()

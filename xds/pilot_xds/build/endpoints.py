@@ -62,7 +62,10 @@ def _add_endpoint(made: Any, view: EndpointView, weight: int) -> None:
         made.health_status = _HEALTH[view.health]
     if weight != 1:
         made.load_balancing_weight.value = weight
-    if view.tls is TlsMode.MUTUAL:
+    if view.tls_name:
+        made.endpoint.hostname = view.tls_name
+        tls.mark(made.metadata, tls.platform_mark(view.tls_roots))
+    elif view.tls is TlsMode.MUTUAL:
         tls.mark(made.metadata, tls.MUTUAL)
 
 

@@ -4,7 +4,9 @@ Rule 1: no certificate and no key is in the configuration. Both come from the ag
 proxy (SDS), under the names that every agent knows, and are replaced there without a word of ours.
 Rule 2: each context says whose certificates it takes: a caller names the ids behind the cluster, a
 listener the trust domain. That the roots vouch for a certificate is never enough.
-Rule 3: an endpoint's metadata says which context is for it. One that wants TLS which its cluster
+Rule 3: a platform's own TLS server has a name of its own at each endpoint. That is the endpoint's
+`hostname`, so that one context is enough for thousands of them, and a change is one of endpoints.
+Rule 4: an endpoint's metadata says which context is for it. One that wants TLS which its cluster
 does not have is not spoken to in plaintext: the two come from one plan.
 """
 
@@ -14,11 +16,12 @@ import functools
 from typing import Any
 
 from pilot_core.plan import identities, names
-from pilot_core.plan.views import CallersView
+from pilot_core.plan.views import CallersView, RootsView
 from pilot_xds.bootstrap import AGENT_CLUSTER
 from pilot_xds.protos import (
     CommonTlsContext,
     DownstreamTlsContext,
+    Secret,
     TlsInspector,
     TransportSocket,
     UpstreamTlsContext,
@@ -31,12 +34,14 @@ MESH_PROTOCOL = "istio"
 wants to speak TLS with the application. Its name is the one that sidecars everywhere know."""
 MATCH = "envoy.transport_socket_match"
 MUTUAL = "mutual"
+_PLATFORM = "platform/"
 _MARK = "tls"
 _SOCKET = "envoy.transport_sockets.tls"
 _INSPECTOR = "envoy.filters.listener.tls_inspector"
 _URI = 3
 _TLS_1_2, _TLS_1_3 = 3, 4
 _GRPC, _V3 = 2, 2
+_ROOTS_PATIENCE = 2
 
 
 def upstream(cluster: str, ids: tuple[str, ...], *, http2: bool) -> Any:
@@ -49,6 +54,31 @@ def upstream(cluster: str, ids: tuple[str, ...], *, http2: bool) -> Any:
     return _socket(context)
 
 
+def platform_s(roots: str, *, http2: bool) -> Any:
+    """The transport socket of a caller to a platform's own TLS server: no certificate of his, and
+    at the other end the one that the endpoint is named for, as its roots say."""
+    common = CommonTlsContext(alpn_protocols=["h2"] if http2 else [])
+    _versions(common)
+    secret = common.validation_context_sds_secret_config
+    secret.name = names.roots(roots)
+    secret.sds_config.ads.SetInParent()
+    secret.sds_config.resource_api_version = _V3
+    # Roots that never come hold up neither the cluster's other endpoints nor other clusters.
+    secret.sds_config.initial_fetch_timeout.seconds = _ROOTS_PATIENCE
+    context = UpstreamTlsContext(common_tls_context=common)
+    context.auto_host_sni = context.auto_sni_san_validation = True
+    # A resumed session is not verified anew, and another endpoint could have begun it.
+    context.max_session_keys.SetInParent()
+    return _socket(context)
+
+
+def roots(view: RootsView) -> bytes:
+    """Certificates to believe, as a secret."""
+    made = Secret(name=view.name)
+    made.validation_context.trusted_ca.inline_string = view.certificates
+    return made.SerializeToString(deterministic=True)
+
+
 def downstream(callers: CallersView, *, http: bool) -> Any:
     """The transport socket of a listener: its certificate, and any id of the trust domain at the
     other end."""
@@ -58,6 +88,11 @@ def downstream(callers: CallersView, *, http: bool) -> Any:
     context = DownstreamTlsContext(common_tls_context=common)
     context.require_client_certificate.value = True
     return _socket(context)
+
+
+def platform_mark(roots: str) -> str:
+    """What endpoints with a platform's TLS server are marked with."""
+    return _PLATFORM + roots
 
 
 def add_match(cluster: Any, mark: str, socket: Any) -> None:
@@ -89,12 +124,16 @@ def _common(*protocols: str) -> Any:
 def _agent_s() -> Any:
     """What all contexts have in common."""
     made: Any = CommonTlsContext()
-    # Said in so many words, because Envoy's own maximum for clients is 1.2.
-    made.tls_params.tls_minimum_protocol_version = _TLS_1_2
-    made.tls_params.tls_maximum_protocol_version = _TLS_1_3
+    _versions(made)
     _secret(made.tls_certificate_sds_secret_configs.add(), CERTIFICATE)
     _secret(made.combined_validation_context.validation_context_sds_secret_config, ROOTS)
     return made
+
+
+def _versions(made: Any) -> None:
+    # Said in so many words, because Envoy's own maximum for clients is 1.2.
+    made.tls_params.tls_minimum_protocol_version = _TLS_1_2
+    made.tls_params.tls_maximum_protocol_version = _TLS_1_3
 
 
 def _secret(made: Any, name: str) -> None:
