@@ -17,7 +17,7 @@ from typing import TypeAlias
 import msgspec
 
 from pilot_core.dialects import trust
-from pilot_core.dialects.convert import Converter, hostname_of
+from pilot_core.dialects.convert import Converter, Said, hostname_of
 from pilot_core.dialects.entries import ServiceEntry
 from pilot_core.document import Decoder, Findings, Mapping, Node, Scalar, Sequence, documents
 from pilot_core.document.words import Where, found, unknown
@@ -33,7 +33,7 @@ Steps: TypeAlias = tuple[str | int, ...]
 class Catalogue(msgspec.Struct, frozen=True):
     """What a file says: records by hostname, and what of it has been refused."""
 
-    services: abc.Mapping[str, tuple[Record, ...]]
+    services: abc.Mapping[str, tuple[Said, ...]]
     refused: tuple[Finding, ...] = ()
     trust: abc.Mapping[RecordKey, Trust] = msgspec.field(default_factory=dict)
 
@@ -69,19 +69,19 @@ class _Reading:
     def __init__(self, path: str, before: Catalogue) -> None:
         self._path, self._before = path, before
         self._convert = Converter()
-        self._services: dict[str, tuple[Record, ...]] = {}
+        self._services: dict[str, tuple[Said, ...]] = {}
         self._refused: list[Finding] = []
         self._refused_names: set[str] = set()
         self._trust = trust.Reading(before.trust)
         # Until the end of a document it is not known whether it is a catalogue at all.
-        self._pending: list[tuple[Node, tuple[Record, ...], tuple[Finding, ...]]] = []
+        self._pending: list[tuple[Node, tuple[Said, ...], tuple[Finding, ...]]] = []
 
     def entry(self, node: Node, index: int, findings: Findings) -> None:
         """An item of `services`; `findings` are its own."""
         where: Where = ((), _SERVICES), index
         decoder = Decoder(findings)
         entry = decoder.decode(node, ServiceEntry, where)
-        records: tuple[Record, ...] = ()
+        records: tuple[Said, ...] = ()
         if entry is not None:
 
             def refuse(steps: Steps, message: str) -> None:
@@ -108,7 +108,7 @@ class _Reading:
             for node, records, refused in pending:
                 self._take(node, records, refused)
 
-    def _take(self, node: Node, records: tuple[Record, ...], refused: tuple[Finding, ...]) -> None:
+    def _take(self, node: Node, records: tuple[Said, ...], refused: tuple[Finding, ...]) -> None:
         self._refused.extend(refused)
         if not records:
             name = node.get("hostname") if isinstance(node, Mapping) else None

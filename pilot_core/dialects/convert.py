@@ -10,7 +10,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Callable, Hashable, Iterator
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from pilot_core.dialects.entries import EndpointEntry, PortEntry, ServiceEntry
 from pilot_core.model import (
@@ -19,7 +19,6 @@ from pilot_core.model import (
     Locality,
     Origin,
     Port,
-    Record,
     Resolution,
     Service,
     from_port_name,
@@ -28,6 +27,9 @@ from pilot_core.model.endpoint import UNIX
 from pilot_core.model.service import EVERYWHERE, OWN_NAMESPACE
 
 T = TypeVar("T", bound=Hashable)
+
+Said: TypeAlias = Service | Endpoints
+"""What an entry says: its service, then its endpoints if it has any."""
 
 Refuse = Callable[[tuple[str | int, ...], str], None]
 """Called with the path of a field in the entry, and what is wrong with it."""
@@ -54,7 +56,7 @@ class Converter:
     def __init__(self) -> None:
         self._shared: dict[Hashable, Hashable] = {}
 
-    def records(self, entry: ServiceEntry, origin: Origin, refuse: Refuse) -> tuple[Record, ...]:
+    def records(self, entry: ServiceEntry, origin: Origin, refuse: Refuse) -> tuple[Said, ...]:
         """The entry's service, and its endpoints if it has any. What it calls `refuse` for makes
         the result worthless."""
         self._check(entry, refuse)

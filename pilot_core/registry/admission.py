@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 from typing import get_args
 
 import msgspec
@@ -140,12 +141,9 @@ def _name_problem(record: Policy | Roots) -> str:
 
 
 def _roots(roots: Roots) -> str:
-    # Only meshes that have such records pay for the import.
-    from cryptography.x509 import load_pem_x509_certificates
-
     try:
-        load_pem_x509_certificates(roots.certificates.encode())
-    except ValueError as error:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=roots.certificates)
+    except (ssl.SSLError, ValueError) as error:
         return f"roots {roots.name[:60]}: expected certificates in PEM: {error}"
     return ""
 
