@@ -215,6 +215,7 @@ class Hub:
             def synced() -> None:
                 on_synced()
                 if self._lastgood is not None:
+                    self._write_down()
                     self._lastgood.complete(name)
                 self._progress.set()
 
@@ -251,6 +252,9 @@ class Hub:
         name = running.registration.name
         self._retire(running)
         self._mirror.forget(name)
+        if self._lastgood is not None:
+            self._write_down()
+            self._lastgood.forget(name)
         running.guard.release()
         running.remarks.forget()
         self.problems.clear(STALE, registry=name)

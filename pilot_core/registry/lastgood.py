@@ -3,7 +3,9 @@
 Rule 1: written behind, in a thread, at most a second after it was put; the event loop never waits.
 Rule 2: what could not be written stays pending, and a file that others touched is made anew from
 what is served: the file follows the memory, whatever happens to it.
-Rule 3: a file that cannot be read is moved aside and shown until somebody has taken it away; a disk
+Rule 3: of a registry that has never been read completely, nothing is written: half a registry is
+not the last good one. Its first complete view is written as one.
+Rule 4: a file that cannot be read is moved aside and shown until somebody has taken it away; a disk
 that cannot be written to is shown and tried again. Neither keeps anybody from serving.
 """
 
@@ -44,6 +46,9 @@ class LastGood:
         self.path = path
         self._problems, self._clock = problems, clock
         self._pending: dict[Source, tuple[Record, ...]] = {}
+        self._early: dict[Source, tuple[Record, ...]] = {}
+        """What registries have said that have not been read completely yet."""
+        self._complete: set[str] = set()
         self._is_all = True
         """What is pending is all there is: the file is to be made anew."""
         self._file: state_file.Identity | None = None
@@ -69,19 +74,29 @@ class LastGood:
             self._spoilt.add(source)
             self._raise_spoilt(source, why)
         known = (*state.sources, *state.spoilt)
-        self.keep((*source, ()) for source in known if source[0] not in registries)
+        self._pending |= {source: () for source in known if source[0] not in registries}
+        self._complete |= {registry for registry, _ in known if registry in registries}
         return [(*s, records) for s, records in state.sources.items() if s[0] in registries]
 
     def keep(self, changes: Iterable[Change]) -> None:
         """Have these written soon."""
         for registry, source, records in changes:
-            self._pending[registry, source] = records
+            kept = self._pending if registry in self._complete else self._early
+            kept[registry, source] = records
 
     def complete(self, registry: str) -> None:
-        """The registry has been read again: what was spoilt of it is not needed any more."""
+        """All that the registry says has been kept: what was spoilt of it is not needed any
+        more."""
+        self._complete.add(registry)
+        for source in [source for source in self._early if source[0] == registry]:
+            self._pending[source] = self._early.pop(source)
         for source in self._spoilt:
             if source[0] == registry:
                 self._pending.setdefault(source, ())
+
+    def forget(self, registry: str) -> None:
+        """The registry is gone, and nothing of it is kept; one of the same name begins anew."""
+        self._complete.discard(registry)
 
     async def run(self, everything: Callable[[], Iterable[Change]]) -> NoReturn:
         """Write behind, for ever; `everything` is what the file has to hold after all."""
@@ -131,7 +146,7 @@ class LastGood:
         if self._file is not None:
             log.warning("state file changed by others, made anew", extra={"file": str(self.path)})
         self._file, self._is_all = None, True
-        self._pending = {}
+        self._pending, self._early = {}, {}
         self.keep(everything)
 
     def _written(self, batch: dict[Source, tuple[Record, ...]]) -> None:

@@ -299,3 +299,47 @@ async def test_what_is_taken_out_of_the_configuration_is_taken_out_of_the_file(t
     async with running(both[0], state=path) as stage:
         assert ["a.mesh"] == stage.hostnames()
     assert {("dc1", "a.mesh")} == state_file.read(path).sources.keys()
+
+
+async def test_half_of_a_first_view_is_not_served_by_the_next_start(tmp_path):
+    path = tmp_path / "state"
+
+    async def half(sink):
+        sink.put("a.mesh", [service("a.mesh")])
+        await asyncio.Event().wait()
+
+    async def nothing(sink):
+        await asyncio.Event().wait()
+
+    async with running(registration("dc1", half), state=path) as stage:
+        assert ["a.mesh"] == stage.hostnames()
+    async with running(registration("dc1", nothing), state=path) as stage:
+        assert ([], "starting", False) == (
+            stage.hostnames(),
+            stage.state("dc1"),
+            stage.hub.ready.is_set(),
+        )
+
+
+async def test_the_first_view_is_in_the_file_as_soon_as_it_is_complete(tmp_path):
+    path = tmp_path / "state"
+
+    async def whole(sink):
+        for name in ("a.mesh", "b.mesh"):
+            sink.put(name, [service(name)])
+        sink.synced()
+        # Whatever is written now has to have all of it.
+        await stage.lastgood.flush()
+        seen.append({source for _, source in state_file.read(path).sources})
+        await asyncio.Event().wait()
+
+    seen: list[set[str]] = []
+    stage = Stage(FakeClock(), path)
+    await stage.hub.start([registration("dc1", whole)])
+
+    async def written():
+        return seen
+
+    await until(written, "the state to be written")
+    await stage.hub.stop()
+    assert [{"a.mesh", "b.mesh"}] == seen

@@ -28,6 +28,7 @@ class Kept:
         self.path, self.clock = path, clock or SystemClock()
         self.problems = Problems(self.clock)
         self.file = LastGood(path, problems=self.problems, clock=self.clock)
+        self.file.complete("dc1")
         self.everything = list(BOTH)
 
     @contextlib.asynccontextmanager
@@ -79,6 +80,48 @@ async def test_registries_that_are_not_configured_any_more_are_forgotten(tmp_pat
     assert BOTH == kept.file.load({"dc1"})
     await kept.file.close()
     assert ON_DISK == kept.on_disk()
+
+
+async def test_half_a_registry_is_not_written_and_the_whole_is_written_as_one(tmp_path):
+    kept = Kept(tmp_path / "state")
+    kept.file.keep([*BOTH, ("dc2", "c", A)])
+    await kept.file.flush()
+    kept.file.keep([("dc2", "d", B), ("dc2", "c", B)])
+    await kept.file.flush()
+    assert ON_DISK == kept.on_disk()
+    kept.file.complete("dc2")
+    await kept.file.close()
+    assert {**ON_DISK, ("dc2", "c"): B, ("dc2", "d"): B} == kept.on_disk()
+
+
+async def test_what_was_complete_in_the_last_run_is_followed_before_it_has_been_read_again(
+    tmp_path,
+):
+    state_file.replace(tmp_path / "state", {("dc2", "c"): A})
+    kept = Kept(tmp_path / "state")
+    kept.file.load({"dc1", "dc2"})
+    kept.file.keep([("dc2", "c", B)])
+    await kept.file.close()
+    assert {("dc2", "c"): B} == kept.on_disk()
+
+
+async def test_half_a_registry_is_not_in_a_file_that_is_made_anew_either(tmp_path):
+    kept = Kept(tmp_path / "state")
+    kept.everything = [*BOTH, ("dc2", "c", A)]
+    async with kept.running():
+        await kept.holds(ON_DISK, "the state without dc2")
+        kept.file.complete("dc2")
+        await kept.holds({**ON_DISK, ("dc2", "c"): A}, "the state with dc2")
+
+
+async def test_a_registry_that_was_taken_away_begins_anew(tmp_path):
+    kept = Kept(tmp_path / "state")
+    kept.file.keep(BOTH)
+    kept.file.keep([("dc1", name, ()) for name in "ab"])
+    kept.file.forget("dc1")
+    kept.file.keep([("dc1", "c", A)])
+    await kept.file.close()
+    assert {} == kept.on_disk()
 
 
 async def test_it_is_written_within_a_second_and_not_at_every_put(tmp_path):

@@ -7,6 +7,9 @@ import random
 import subprocess
 import sys
 
+import pytest
+
+import first_sync
 import state_writer
 from pilot_core.registry import state_file
 from state_writer import state
@@ -42,3 +45,32 @@ def test_whenever_the_writer_is_killed_the_file_holds_a_state_that_had_been_put(
         # What was told is there; the round after it may have been finished before it was told.
         assert read in [(state(last), {}), (state(last + 1), {})]
         first = last + 2
+
+
+def killed_after(path, word: str) -> None:
+    """Let a registry be read for the first time, and kill the process when it has said this."""
+    child = subprocess.Popen(
+        [sys.executable, first_sync.__file__, str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert child.stdout is not None
+    while child.stdout.readline().strip() != word:
+        assert child.poll() is None
+    child.kill()
+    child.stdout.close()
+    child.wait()
+
+
+@pytest.mark.parametrize("put", [1, first_sync.SOURCES // 2, first_sync.SOURCES - 1])
+def test_a_first_view_that_was_killed_on_its_way_is_no_last_known_good(tmp_path, put):
+    path = tmp_path / "state"
+    killed_after(path, str(put))
+    assert not path.exists() or {} == state_file.read(path).sources
+    killed_after(path, "kept")
+    whole = state_file.read(path).sources
+    assert first_sync.SOURCES == len(whole)
+    # The next run reads everything again: what it had before stays good, wherever it is killed.
+    killed_after(path, str(put))
+    assert whole == state_file.read(path).sources

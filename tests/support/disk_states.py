@@ -39,6 +39,7 @@ class _Scene:
         self.path = folder / "state"
         self.problems = Problems(SystemClock())
         self.file = LastGood(self.path, problems=self.problems, clock=SystemClock())
+        self.file.complete("dc1")
         self.known = _SMALL
 
     def sources(self) -> list[Change]:
