@@ -1,51 +1,28 @@
-"""The adapter: one session lists and follows everything, and puts each service under its name.
+"""The adapter: the cluster at home, and those beside it, in one session.
 
-Rule 1: nothing is put before all kinds have been read once: an endpoint without its pod, or a
-service without its slices, would be half the truth.
-Rule 2: a source is a service, `service/NAMESPACE/NAME`: its record and all its endpoints together.
+Rule 1: the first view is complete when the cluster at home has been read, and every other one has
+been read or cannot be.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
-from pilot_adapter_kubernetes import credentials, resource
+from pilot_adapter_kubernetes import credentials, kubeconfigs, resource
 from pilot_adapter_kubernetes.api import Api
-from pilot_adapter_kubernetes.catalogue import HOLD, Catalogue
-from pilot_adapter_kubernetes.reflector import Reflector
-from pilot_core.adapter import Adapter, Config, ConfigError, Finding, Sink
-from pilot_core.document import Duration
+from pilot_adapter_kubernetes.cluster import Cluster
+from pilot_adapter_kubernetes.facts import Kubeconfigs
+from pilot_adapter_kubernetes.remotes import Remotes
+from pilot_adapter_kubernetes.settings import ClustersConfig, KubernetesConfig
+from pilot_core.adapter import Adapter, Config, Finding, Sink
 
-_AT_ONCE = 50
-"""Services made before others get a turn of the event loop."""
+__all__ = ["ClustersConfig", "Kubernetes", "KubernetesConfig"]
 
-
-class KubernetesConfig(Config, frozen=True):
-    """Settings of one cluster."""
-
-    kubeconfig: Path | None = None
-    """A kubeconfig file; without it, the service account of the pod that the daemon runs in."""
-    context: str = ""
-    """A context in the kubeconfig; without it, the current one."""
-    namespaces: tuple[str, ...] = ()
-    """Only these; without any, all of the cluster."""
-    domain: str = "cluster.local"
-    """The cluster's DNS domain: services are `NAME.NAMESPACE.svc.DOMAIN`."""
-    idle: Duration = Duration(180)
-    """A watch that is silent for longer is dead; servers send something every minute."""
-
-    def __post_init__(self) -> None:
-        if self.context and self.kubeconfig is None:
-            raise ConfigError("context: without a kubeconfig there is none to choose from")
-        if not self.domain or self.domain != self.domain.lower().strip("."):
-            raise ConfigError(f"domain: {self.domain!r} is no DNS domain in lower case")
-        if len(set(self.namespaces)) < len(self.namespaces):
-            raise ConfigError("namespaces: one of them is there twice")
-        if self.idle < 1:
-            raise ConfigError("idle: less than 1s would end watches that are alive")
+_LOOK_EVERY = 2.0
+"""Seconds between two readings of kubeconfig files."""
 
 
 class Kubernetes(Adapter):
@@ -59,24 +36,14 @@ class Kubernetes(Adapter):
         file = config.kubeconfig
         if file is not None and not file.is_file():
             yield Finding(str(file), 0, 0, "there is no such kubeconfig file")
+        for path in config.clusters.files:
+            if not path.exists():
+                yield Finding(str(path), 0, 0, "there is no such kubeconfig file or folder")
 
     async def run(self, sink: Sink) -> NoReturn:
-        config: KubernetesConfig = self.config
-        api = Api(
-            lambda: credentials.load(config.kubeconfig, config.context),
-            self.host.clock,
-            idle=config.idle,
-        )
-        async with api, asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as group:
             session = _Session(self, sink, group)
-            reflectors = list(session.reflectors(api))
-            for reflector in reflectors:
-                group.create_task(reflector.run())
-            for reflector in reflectors:
-                await reflector.synced.wait()
-            await session.first()
-            sink.synced()
-            await session.follow()
+            await session.run()
         raise AssertionError("a watch ended without an error")
 
 
@@ -84,98 +51,54 @@ class _Session:
     """What one run of the adapter knows."""
 
     def __init__(self, adapter: Kubernetes, sink: Sink, group: asyncio.TaskGroup) -> None:
-        self._host, self._config = adapter.host, adapter.config
-        self._sink, self._group = sink, group
-        self._dirty: dict[str, None] = {}
-        self._changed = asyncio.Event()
-        self._waiting: set[str] = set()
-        self._unhonoured: set[str] = set()
-        self._catalogue = Catalogue(self._config.domain, self._touch)
-
-    def reflectors(self, api: Api) -> Iterator[Reflector[Any]]:
-        """Of every kind, in every namespace that is asked for."""
-        catalogue = self._catalogue
-        for namespace in self._config.namespaces or ("",):
-            yield self._reflector(api, resource.SERVICES, catalogue.service, namespace)
-            yield self._reflector(api, resource.SLICES, catalogue.slice, namespace)
-            yield self._reflector(api, resource.PODS, catalogue.pod, namespace)
-        # Whoever may read some namespaces only, may often read no nodes: all that is lost is where
-        # endpoints are.
-        yield self._reflector(api, resource.NODES, catalogue.node, "", optional=True)
-
-    def _reflector(
-        self,
-        api: Api,
-        kind: resource.Kind[Any],
-        changed: Callable[[Any, Any], None],
-        namespace: str,
-        *,
-        optional: bool = False,
-    ) -> Reflector[Any]:
-        def complain(key: str, text: str) -> None:
-            source = "/".join(
-                part for part in (kind.plural, namespace if not key else "", key) if part
-            )
-            self._complain(source, text)
-
-        return Reflector(
-            api,
-            kind,
-            namespace,
-            clock=self._host.clock,
-            changed=changed,
-            complain=complain,
-            optional=optional,
+        self._host, self._sink, self._group = adapter.host, sink, group
+        self._config: KubernetesConfig = adapter.config
+        config = self._config
+        api = Api(
+            lambda: credentials.load(config.kubeconfig, config.context),
+            self._host.clock,
+            idle=config.idle,
         )
+        self._home = Cluster(api, sink, self._host, config, flushed=self._count)
+        self._remotes = Remotes(sink, self._host, config, group)
 
-    async def first(self) -> None:
-        """Put everything there is."""
-        self._dirty |= dict.fromkeys(self._catalogue.keys)
-        await self._flush()
+    async def run(self) -> NoReturn:
+        """Until something ends the session with the cluster at home."""
+        files = self._config.clusters.files
+        if files:
+            found = kubeconfigs.Files(files, self._complain_of_file)
+            self._remotes.set("files", await found.read())
+            self._group.create_task(self._follow(found))
+        await self._home.run(*self._secrets(), on_put=self._finish)
 
-    async def follow(self) -> NoReturn:
-        """Put what changes."""
+    def _secrets(self) -> Iterator[Any]:
+        namespace = self._config.clusters.secrets
+        if namespace:
+            yield self._home.reflector(resource.SECRETS, self._secret, namespace, optional=True)
+
+    def _secret(self, old: Kubeconfigs | None, new: Kubeconfigs | None) -> None:
+        known = new or old
+        assert known is not None, "a change has a side"
+        self._remotes.set(known.key, {} if new is None else kubeconfigs.of_secret(new))
+
+    def _finish(self) -> None:
+        self._group.create_task(self._synced())
+
+    async def _synced(self) -> None:
+        await self._remotes.settled()
+        self._sink.synced()
+
+    async def _follow(self, files: kubeconfigs.Files) -> None:
         while True:
-            await self._changed.wait()
-            await self._flush()
+            await self._host.clock.sleep(_LOOK_EVERY)
+            self._remotes.set("files", await files.read())
 
-    def _touch(self, key: str) -> None:
-        self._dirty[key] = None
-        self._changed.set()
-
-    async def _flush(self) -> None:
-        self._changed.clear()
-        while self._dirty:
-            for key in list(self._dirty)[:_AT_ONCE]:
-                del self._dirty[key]
-                self._put(key)
-            await asyncio.sleep(0)
-        self._host.metrics.gauge("endpoints_pending", self._catalogue.pending)
-
-    def _put(self, key: str) -> None:
-        records, holds = self._catalogue.records(key, self._host.clock.monotonic())
-        self._sink.put(f"service/{key}", records)
-        self._say_what_is_not_honoured(key)
-        if holds and key not in self._waiting:
-            self._waiting.add(key)
-            self._group.create_task(self._again(key))
-
-    async def _again(self, key: str) -> None:
-        await self._host.clock.sleep(HOLD)
-        self._waiting.discard(key)
-        self._touch(key)
-
-    def _say_what_is_not_honoured(self, key: str) -> None:
-        said = self._catalogue.unhonoured(key)
-        if said:
-            self._unhonoured.add(key)
-            self._complain(f"services/{key}/spec", f"service {key}: {said}")
-        elif key in self._unhonoured:
-            self._unhonoured.discard(key)
-            self._complain(f"services/{key}/spec", "")
-
-    def _complain(self, source: str, text: str) -> None:
+    def _complain_of_file(self, path: Path, text: str) -> None:
+        source = f"clusters/{path}"
         if text:
-            self._sink.warn(text, source=source)
+            self._sink.warn(text, source=source, origin=str(path))
         else:
             self._sink.drop(source)
+
+    def _count(self) -> None:
+        self._host.metrics.gauge("endpoints_pending", self._home.pending + self._remotes.pending)

@@ -45,6 +45,8 @@ class Catalogue:
         self._slices: dict[str, dict[str, facts.Slice]] = {}
         self._pods: dict[str, facts.Pod] = {}
         self._nodes: dict[str, facts.Node] = {}
+        self._namespaces: set[str] | None = None
+        """Those that are selected; None where all are."""
         self._at = Index()
         """Pods by address; those on the host's network own none."""
         self._mentions = Index()
@@ -63,6 +65,13 @@ class Catalogue:
     def keys(self) -> set[str]:
         """Every service there is, or that has endpoints."""
         return self._services.keys() | self._slices.keys()
+
+    def has_service(self, key: str) -> bool:
+        return key in self._services
+
+    def selects_namespaces(self) -> None:
+        """From now on, only those that `namespace` tells of."""
+        self._namespaces = set()
 
     def unhonoured(self, key: str) -> str:
         """What of the service and its slices has no effect, for people; empty if nothing."""
@@ -113,6 +122,18 @@ class Catalogue:
         assert known is not None, "a change has a side"
         self._mentioning(f"node/{known.key}")
 
+    def namespace(self, old: facts.Namespace | None, new: facts.Namespace | None) -> None:
+        known = new or old
+        assert known is not None, "a change has a side"
+        assert self._namespaces is not None, "namespaces are not selected"
+        if new is None:
+            self._namespaces.discard(known.key)
+        else:
+            self._namespaces.add(known.key)
+        for key in self.keys:
+            if key.startswith(f"{known.key}/"):
+                self._dirty(key)
+
     def _touch(self, *facts_: facts.Service | None) -> None:
         for fact in facts_:
             if fact is not None:
@@ -127,6 +148,9 @@ class Catalogue:
     def records(self, key: str, now: float) -> tuple[tuple[Record, ...], bool]:
         """The service's records, and whether to ask again after HOLD seconds."""
         fact = self._services.get(key)
+        if self._namespaces is not None and key.partition("/")[0] not in self._namespaces:
+            self._forget(key)
+            return (), False
         if fact is not None and convert.is_external(fact.spec):
             self._forget(key)
             return convert.external(fact, self._domain), False

@@ -4,18 +4,34 @@ Rule 1: the `kubernetes` package reads them, for it knows every form they have; 
 it is needed, and asked in a thread, for a plugin may take seconds.
 Rule 2: nothing is read again until a server refuses us or the reading is old: tokens and
 certificates rotate as files, and the old ones hold for a while.
+Rule 3: a kubeconfig out of a Secret says all by itself: it runs no program, reads no file of this
+machine and verifies the server, for whoever writes Secrets need not be who runs this.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import yaml
 
 from pilot_core.adapter import Unavailable
+
+
+_OUT_OF_REACH = {
+    "auth-provider",
+    "certificate-authority",
+    "client-certificate",
+    "client-key",
+    "exec",
+    "insecure-skip-tls-verify",
+    "tokenFile",
+}
 
 
 class Access(msgspec.Struct, frozen=True):
@@ -36,14 +52,45 @@ async def load(kubeconfig: Path | None, context: str) -> Access:
     return await asyncio.to_thread(_load, kubeconfig, context)
 
 
+async def load_text(kubeconfig: str, where: str) -> Access:
+    """Read a kubeconfig from a Secret; `where` is what errors call it. Raises Unavailable."""
+    return await asyncio.to_thread(_load_text, kubeconfig, where)
+
+
+def _load_text(kubeconfig: str, where: str) -> Access:
+    with _reading(f"kubeconfig of {where}"):
+        from kubernetes.client import Configuration
+
+        from kubernetes import config
+
+        settings = Configuration()
+        try:
+            document = yaml.safe_load(kubeconfig)
+        except yaml.YAMLError:
+            raise ValueError("it is no YAML") from None  # whose own words would quote secrets
+        if not isinstance(document, dict):
+            raise ValueError("it is no mapping")
+        _refuse_what_reaches_out(document)
+        config.load_kube_config_from_dict(
+            document, client_configuration=settings, persist_config=False
+        )
+        return _access(settings)
+
+
+def _refuse_what_reaches_out(document: dict[str, Any]) -> None:
+    for part, entry in (("users", "user"), ("clusters", "cluster")):
+        for item in document.get(part) or ():
+            for key in (item.get(entry) or {}).keys() & _OUT_OF_REACH:
+                raise ValueError(f"{part}[].{entry}.{key} is not allowed in a Secret")
+
+
 def _load(kubeconfig: Path | None, context: str) -> Access:
-    from kubernetes.client import Configuration
-    from kubernetes.config.config_exception import ConfigException
+    with _reading(f"kubeconfig {kubeconfig}" if kubeconfig else "the pod's service account"):
+        from kubernetes.client import Configuration
 
-    from kubernetes import config
+        from kubernetes import config
 
-    settings = Configuration()
-    try:
+        settings = Configuration()
         if kubeconfig is None:
             config.load_incluster_config(client_configuration=settings)
         else:
@@ -54,9 +101,17 @@ def _load(kubeconfig: Path | None, context: str) -> Access:
                 persist_config=False,
             )
         return _access(settings)
-    except (ConfigException, OSError, ValueError, TypeError, KeyError) as error:
-        where = f"kubeconfig {kubeconfig}" if kubeconfig else "the pod's service account"
-        raise Unavailable(f"{where} cannot be used: {error}") from error
+
+
+@contextlib.contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Whatever is wrong with it makes it Unavailable."""
+    from kubernetes.config.config_exception import ConfigException
+
+    try:
+        yield
+    except (ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise Unavailable(f"{what} cannot be used: {error}") from error
 
 
 def _access(settings: Any) -> Access:

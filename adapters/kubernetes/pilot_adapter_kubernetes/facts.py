@@ -6,6 +6,7 @@ Rule 2: strings that recur (labels, accounts, nodes) are one object in memory.
 
 from __future__ import annotations
 
+import base64
 import re
 import sys
 
@@ -95,6 +96,21 @@ class Node(msgspec.Struct, frozen=True, gc=False):
     network: str
 
 
+class Namespace(msgspec.Struct, frozen=True, gc=False):
+    """One that is selected: that it is there is all there is to know."""
+
+    key: str
+    uid: str
+
+
+class Kubeconfigs(msgspec.Struct, frozen=True, gc=False):
+    """A Secret with kubeconfigs: (name of the cluster, text)."""
+
+    key: str
+    uid: str
+    clusters: Labels
+
+
 def key_of(meta: wire.Meta) -> str:
     """`namespace/name`, or the name alone where the kind has no namespaces."""
     return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
@@ -170,6 +186,16 @@ def node(sent: wire.Node) -> Node:
     )
     known = place if place.region else NO_LOCALITY
     return Node(key_of(sent.metadata), sent.metadata.uid, known, labels.get(NETWORK, ""))
+
+
+def namespace(sent: wire.Named) -> Namespace:
+    return Namespace(key_of(sent.metadata), sent.metadata.uid)
+
+
+def kubeconfigs(sent: wire.Secret) -> Kubeconfigs:
+    """Raises ValueError where a value is no base64 or no text."""
+    found = {name: base64.b64decode(value).decode() for name, value in (sent.data or {}).items()}
+    return Kubeconfigs(key_of(sent.metadata), sent.metadata.uid, tuple(sorted(found.items())))
 
 
 def _workload(meta: wire.Meta) -> str:

@@ -62,3 +62,11 @@ SERVICES = Kind("", "services", wire.Service, facts.service)
 SLICES = Kind("discovery.k8s.io/v1", "endpointslices", wire.EndpointSlice, facts.endpoint_slice)
 PODS = Kind("", "pods", wire.Pod, facts.pod, fieldSelector="status.phase!=Failed")
 NODES = Kind("", "nodes", wire.Node, facts.node)
+SECRETS = Kind(
+    "", "secrets", wire.Secret, facts.kubeconfigs, labelSelector="istio/multiCluster=true"
+)
+
+
+def namespaces(selector: str) -> Kind[facts.Namespace]:
+    """Those with labels that the selector means; one that loses them is gone."""
+    return Kind("", "namespaces", wire.Named, facts.namespace, labelSelector=selector)

@@ -128,6 +128,11 @@ class Node(_Wire, frozen=True):
     metadata: Meta
 
 
+class Secret(_Wire, frozen=True):
+    metadata: Meta
+    data: dict[str, str] | None = None
+
+
 class ListMeta(_Wire, frozen=True):
     resource_version: str = ""
     continue_: str | None = msgspec.field(default=None, name="continue")

@@ -1,0 +1,51 @@
+"""What a user sets: which cluster, which part of it, and which other clusters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from pilot_core.adapter import Config, ConfigError
+from pilot_core.document import Duration
+
+
+class ClustersConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """More clusters of the same mesh. A service that several of them have is one service."""
+
+    files: tuple[Path, ...] = ()
+    """Kubeconfig files, and folders of them; each is a cluster, called by the file's name without
+    its ending."""
+    secrets: str = ""
+    """A namespace: each key of its Secrets with the label `istio/multiCluster: "true"` is the name
+    of a cluster, and the value its kubeconfig."""
+
+
+class KubernetesConfig(Config, frozen=True):
+    """Settings of one cluster, and of those beside it."""
+
+    kubeconfig: Path | None = None
+    """A kubeconfig file; without it, the service account of the pod that the daemon runs in."""
+    context: str = ""
+    """A context in the kubeconfig; without it, the current one."""
+    namespaces: tuple[str, ...] = ()
+    """Only these; without any, all of the cluster."""
+    namespace_selector: str = ""
+    """Only namespaces with these labels, such as `mesh=on,stage!=test`."""
+    domain: str = "cluster.local"
+    """The cluster's DNS domain: services are `NAME.NAMESPACE.svc.DOMAIN`."""
+    idle: Duration = Duration(180)
+    """A watch that is silent for longer is dead; servers send something every minute."""
+    clusters: ClustersConfig = ClustersConfig()
+
+    def __post_init__(self) -> None:
+        if self.context and self.kubeconfig is None:
+            raise ConfigError("context: without a kubeconfig there is none to choose from")
+        if not self.domain or self.domain != self.domain.lower().strip("."):
+            raise ConfigError(f"domain: {self.domain!r} is no DNS domain in lower case")
+        if len(set(self.namespaces)) < len(self.namespaces):
+            raise ConfigError("namespaces: one of them is there twice")
+        if self.namespaces and self.namespace_selector:
+            raise ConfigError("namespace_selector: namespaces are named already; choose one of both")
+        if self.idle < 1:
+            raise ConfigError("idle: less than 1s would end watches that are alive")
