@@ -82,6 +82,7 @@ class _Session:
         self._remotes.set(known.key, {} if new is None else kubeconfigs.of_secret(new))
 
     def _finish(self) -> None:
+        self._sink.synced("service/")
         self._group.create_task(self._synced())
 
     async def _synced(self) -> None:

@@ -73,16 +73,14 @@ class Catalogue:
         """From now on, only those that `namespace` tells of."""
         self._namespaces = set()
 
-    def unhonoured(self, key: str) -> str:
-        """What of the service and its slices has no effect, for people; empty if nothing."""
+    def unhonoured(self, key: str) -> Iterator[str]:
+        """What of the service and its slices has no effect, for people."""
         fact = self._services.get(key)
-        said = [] if fact is None else list(convert.unhonoured(fact))
-        said += [
-            f"slice {one.key} of the address type {_NAMES} is not used: its names are not resolved"
-            for one in self._slices.get(key, {}).values()
-            if one.address_type == _NAMES
-        ]
-        return "; ".join(said)
+        if fact is not None:
+            yield from convert.unhonoured(fact)
+        for one in self._slices.get(key, {}).values():
+            if one.address_type == _NAMES:
+                yield f"slice {one.key} of the type {_NAMES} is not used: names are not resolved"
 
     # What happens
 

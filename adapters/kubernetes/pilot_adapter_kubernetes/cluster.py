@@ -44,7 +44,6 @@ class Cluster:
         self._dirty: dict[str, None] = {}
         self._changed = asyncio.Event()
         self._waiting: set[str] = set()
-        self._unhonoured: set[str] = set()
         self._unreadable: dict[str, str] = {}
         """Services of which nothing is known, and why."""
         self._catalogue = Catalogue(config.domain, self._touch)
@@ -169,8 +168,10 @@ class Cluster:
             self.complain(f"service/{key}", self._unreadable[key])
             return
         records, holds = self._catalogue.records(key, now)
-        self._sink.put(f"{self._prefix}service/{key}", records)
-        self._say_what_is_not_honoured(key)
+        source = f"{self._prefix}service/{key}"
+        self._sink.put(source, records)
+        for remark in self._catalogue.unhonoured(key):
+            self._sink.note(f"service {key}: {remark}", source=source)
         if holds and key not in self._waiting:
             self._waiting.add(key)
             self._group.create_task(self._again(key))
@@ -179,12 +180,3 @@ class Cluster:
         await self._clock.sleep(HOLD)
         self._waiting.discard(key)
         self._touch(key)
-
-    def _say_what_is_not_honoured(self, key: str) -> None:
-        said = self._catalogue.unhonoured(key)
-        if said:
-            self._unhonoured.add(key)
-            self.complain(f"services/{key}/spec", f"service {key}: {said}")
-        elif key in self._unhonoured:
-            self._unhonoured.discard(key)
-            self.complain(f"services/{key}/spec", "")

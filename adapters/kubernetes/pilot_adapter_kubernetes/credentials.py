@@ -22,7 +22,6 @@ import yaml
 
 from pilot_core.adapter import Unavailable
 
-
 _OUT_OF_REACH = {
     "auth-provider",
     "certificate-authority",

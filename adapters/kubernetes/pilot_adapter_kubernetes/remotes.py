@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -66,13 +67,10 @@ class Remotes:
         """Until each of them has been read or has failed, for 10 s at most."""
         tried = asyncio.gather(*(running.tried.wait() for running in self._running.values()))
         timer = asyncio.ensure_future(self._host.clock.sleep(_PATIENCE))
-        await asyncio.wait({tried, timer}, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {tried, timer}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         tried.cancel()
         timer.cancel()
-
-    def unread(self) -> list[str]:
-        """The prefixes of those of which nothing has been read in this session."""
-        return [r.prefix for r in self._running.values() if not r.is_read]
 
     @property
     def pending(self) -> int:
@@ -97,10 +95,9 @@ class _Remote:
     """One of them, session after session."""
 
     def __init__(self, name: str, sink: Sink, host: Host, config: KubernetesConfig) -> None:
-        self.prefix = f"cluster/{name}/"
+        self.prefix, self._about = f"cluster/{name}/", f"cluster/{name}"
         self.kubeconfig: Kubeconfig | None = None
         self.tried = asyncio.Event()
-        self.is_read = False
         self._name, self._sink, self._host, self._config = name, sink, host, config
         self._cluster: Cluster | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -122,7 +119,7 @@ class _Remote:
         """End it, and take away what it has put."""
         for task in self._tasks:
             task.cancel()
-        self._sink.drop(self.prefix.removesuffix("/"))
+        self._sink.drop(self._about)
         with self._sink.resync(self.prefix):
             pass  # nothing is left
 
@@ -154,15 +151,18 @@ class _Remote:
         def on_put() -> None:
             with self._sink.resync(self.prefix):
                 cluster.repeat()
-            self._sink.drop(self.prefix.removesuffix("/"))
-            self.is_read = True
+            self._sink.drop(self._about)
             self.tried.set()
 
         await cluster.run(on_read=on_read, on_put=on_put)
 
     def _say(self, error: BaseException, kubeconfig: Kubeconfig) -> None:
-        text = f"cluster {self._name}: {error}"
-        self._sink.warn(text, source=self.prefix.removesuffix("/"), origin=kubeconfig.origin)
+        text = f"cluster {self._name} ({kubeconfig.origin}): {error}"
+        if len(self._tasks) > 1:
+            # The session before reads on: only what is new does not work.
+            self._sink.warn(text, source=self._about, origin=kubeconfig.origin)
+        else:
+            self._sink.keep(self.prefix, text)
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -46,6 +46,8 @@ class KubernetesConfig(Config, frozen=True):
         if len(set(self.namespaces)) < len(self.namespaces):
             raise ConfigError("namespaces: one of them is there twice")
         if self.namespaces and self.namespace_selector:
-            raise ConfigError("namespace_selector: namespaces are named already; choose one of both")
+            raise ConfigError(
+                "namespace_selector: namespaces are named already; choose one of both"
+            )
         if self.idle < 1:
             raise ConfigError("idle: less than 1s would end watches that are alive")

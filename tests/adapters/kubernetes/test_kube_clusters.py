@@ -1,4 +1,4 @@
-"""Several clusters, each a real API server: they come, rotate, die and go while others are served."""
+"""Several clusters, each a real API server: they come, rotate, die and go beside others."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from objects import endpoint, endpoint_slice, service
 from pilot_adapter_kubernetes.adapter import ClustersConfig, Kubernetes, KubernetesConfig
 
 from kube_server import KubeApi
+from mesh import http_get, mesh, until
 from pilot_core.testing import RecordingSink, host, session
 
 WEB = "web.shop.svc.cluster.local"
@@ -167,8 +168,9 @@ async def test_new_credentials_that_do_not_work_leave_the_old_session_alone(home
     async with synced(adapter(home, tmp_path)) as sink:
         file.write_text(kubeconfig(away, token="wrong"))
         await sink.until(lambda: sink.problems)
-        assert "cluster away: cannot list" in sink.problems[0][1]
-        assert str(file) == sink.problems[0][0]
+        [(origin, text)] = sink.problems
+        assert f"cluster away ({file}): cannot list" in text
+        assert str(file) == origin
 
         await apply(away, endpoint_slice("web-1", "web", endpoint("10.2.0.7")))
         await sees(sink, HOME, "10.2.0.7")
@@ -179,29 +181,64 @@ async def test_new_credentials_that_do_not_work_leave_the_old_session_alone(home
 async def test_a_dead_cluster_holds_up_nobody_and_comes_when_it_can(home, away, tmp_path):
     await away.api.kill()
     (tmp_path / "away.yaml").write_text(kubeconfig(away))
-    async with synced(adapter(home, tmp_path)) as sink:
+    async with session(adapter(home, tmp_path)) as sink:
         await sees(sink, HOME)
-        [(origin, text)] = sink.problems
-        assert str(tmp_path / "away.yaml") == origin
-        assert f"cluster away: {away.url} cannot be reached" in text
+        await sink.until(lambda: sink.lost)
+        [(_, text)] = sink.lost
+        assert f"cluster away ({tmp_path / 'away.yaml'}): {away.url} cannot be reached" in text
 
         await apply(home, service("api"))
         await sink.until(lambda: len(sink.services) == 2)
         await away.api.start()
         async with asyncio.timeout(60):
             await sees(sink, HOME, AWAY)
-        assert [] == sink.problems
+            await sink.until(lambda: sink.is_synced)
+        assert [] == sink.lost
 
 
-async def test_a_cluster_that_dies_keeps_its_endpoints(home, away, tmp_path):
+async def test_a_daemon_is_ready_and_serves_without_a_cluster_that_is_dead(home, away, tmp_path):
+    await away.api.kill()
     (tmp_path / "away.yaml").write_text(kubeconfig(away))
-    async with synced(adapter(home, tmp_path)) as sink:
+    config = f"{{kubeconfig: {home.kubeconfig}, clusters: {{files: [{tmp_path}]}}}}"
+    async with mesh() as stage:
+        daemon = await stage.daemon(
+            f"- {{name: here, kind: kubernetes, config: {config}}}\n",
+            more="startup: {sync_timeout: 2s}\n",
+        )
+
+        async def is_ready() -> bool:
+            return (await http_get(daemon.admin, "/readyz"))[0] == 200
+
+        await until(is_ready, "the daemon to be ready")
+        assert WEB in [s["hostname"] for s in await daemon.items("/api/v1/services")]
+        problems = await daemon.items("/api/v1/problems")
+        assert any("cluster away" in problem["message"] for problem in problems)
+
+
+async def test_a_cluster_that_dies_keeps_its_endpoints_and_loses_what_went_meanwhile(
+    home, away, tmp_path
+):
+    await apply(away, service("old"))
+    (tmp_path / "away.yaml").write_text(kubeconfig(away))
+    sink = RecordingSink()
+    one = adapter(home, tmp_path)
+    async with session(one, sink):
         await sees(sink, HOME, AWAY)
         await away.api.kill()
-        await sink.until(lambda: sink.problems)
+        await sink.until(lambda: sink.lost)
         await sees(sink, HOME, AWAY)
         await apply(home, endpoint_slice("web-1", "web", endpoint("10.1.0.8")))
         await sees(sink, "10.1.0.8", AWAY)
+    sink.next_session()
+    async with session(one, sink):
+        async with asyncio.timeout(60):
+            await sink.until(lambda: sink.is_synced)
+        await sees(sink, "10.1.0.8", AWAY)
+        await away.api.start()
+        await away.call("DELETE", f"{collection('Service', 'shop')}/old")
+        async with asyncio.timeout(60):
+            await sink.until(lambda: set(sink.services) == {WEB})
+        assert [] == sink.lost
 
 
 @pytest.mark.parametrize(
@@ -214,17 +251,19 @@ async def test_a_cluster_that_dies_keeps_its_endpoints(home, away, tmp_path):
 )
 async def test_a_secret_runs_no_program_and_reads_no_file(home, away, user):
     await home.call("POST", SECRETS, secret("clusters", away=kubeconfig(away, **user)))
-    async with synced(adapter(home, secrets="shop")) as sink:
-        [(origin, text)] = sink.problems
-        assert "secret/shop/clusters/away" == origin
+    async with session(adapter(home, secrets="shop")) as sink:
+        await sink.until(lambda: sink.lost)
+        [(_, text)] = sink.lost
+        assert "secret/shop/clusters/away" in text
         assert f"users[].user.{next(iter(user))} is not allowed in a Secret" in text
         await sees(sink, HOME)
 
 
 async def test_a_secret_that_is_no_kubeconfig_is_told_without_its_content(home):
     await home.call("POST", SECRETS, secret("clusters", away="a: [hunter2"))
-    async with synced(adapter(home, secrets="shop")) as sink:
-        [(_, text)] = sink.problems
+    async with session(adapter(home, secrets="shop")) as sink:
+        await sink.until(lambda: sink.lost)
+        [(_, text)] = sink.lost
         assert "kubeconfig of Secret shop/clusters, key away cannot be used: it is no YAML" in text
 
 

@@ -125,7 +125,7 @@ def test_what_proxies_do_not_carry_is_left_out_and_told():
 
     joined = Joined()
     joined.put(service("web", ports=[sctp], internalTrafficPolicy="Local"))
-    told = joined.catalogue.unhonoured("shop/web")
+    told = "; ".join(joined.catalogue.unhonoured("shop/web"))
     assert "internalTrafficPolicy Local is not honoured" in told
     assert "port sig is SCTP" in told
 

@@ -73,7 +73,7 @@ class Joined:
                 else:
                     shards[record.hostname] = (Shard("", "", record.endpoints),)
         world, _ = World().apply(services, shards)
-        said = sorted(filter(None, (self.catalogue.unhonoured(k) for k in self.catalogue.keys)))
+        said = sorted(s for key in self.catalogue.keys for s in self.catalogue.unhonoured(key))
         return text.plain(world) | {"not honoured": said, "pending": self.catalogue.pending}
 
     def _records(self, key: str) -> tuple[Record, ...]:
