@@ -29,6 +29,7 @@ SHORT, LONG = 30, 300
 shortly tell that the agent is there at all; the many are held long, and cost next to nothing."""
 _CONNECT, _ANSWER, _MARGIN = 10, 30, 10
 _GOODBYE = 2
+_TOO_MANY = 429
 _TEXT = 300
 _OWN = Scope()
 
@@ -41,6 +42,8 @@ class Reply(msgspec.Struct, frozen=True):
     is_filtered: bool
     """The token may not see all of it."""
     has_leader: bool
+    last_contact: float = 0.0
+    """Seconds since the server that answered heard of the leader."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -61,11 +64,16 @@ class Answer(msgspec.Struct, frozen=True):
         return f"{self.status} {text}"
 
 
+class Crowded(Unavailable):
+    """The agent takes connections, and closes them: there are too many, or it is about to end."""
+
+
 class Agent:
     """The HTTP API of one agent. An async context; made on the event loop."""
 
-    def __init__(self, config: ConsulConfig) -> None:
-        self._config = config
+    def __init__(self, config: ConsulConfig, *, margin: float = _MARGIN) -> None:
+        """`margin`: seconds that an agent may be late with an answer."""
+        self._config, self._margin = config, margin
         self.url = config.url
         self._token = tokens.source(config.token_file, config.login)
         self._client: aiohttp.ClientSession | None = None
@@ -147,12 +155,12 @@ class Agent:
                 URL(self.url + target, encoded=True),
                 data=data,
                 headers={**self._token.headers(), **(headers or {})},
-                timeout=_patience(wait),
+                timeout=self._patience(wait),
                 allow_redirects=False,
             ) as answer:
                 return Answer(answer.status, answer.headers, await answer.read())
         except aiohttp.ServerDisconnectedError:
-            raise Unavailable(
+            raise Crowded(
                 f"{self.url} closed a connection; if it keeps doing so, its "
                 f"limits.http_max_conns_per_client is below {self._config.connections}"
             ) from None
@@ -161,6 +169,10 @@ class Agent:
             raise Unavailable(f"{self.url}{path}: no answer in time") from None
         except (aiohttp.ClientError, OSError) as error:
             raise Unavailable(f"{self.url}: {str(error) or type(error).__name__}") from error
+
+    def _patience(self, wait: int) -> aiohttp.ClientTimeout:
+        read = wait * 17 / 16 + self._margin if wait else _ANSWER
+        return aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=read)
 
     async def _log_in(self, login: tokens.Login) -> None:
         answer = await self.exchange("POST", "/v1/acl/login", data=login.request(), headers={})
@@ -189,16 +201,18 @@ class Agent:
                 headers.get("X-Consul-Index"),
                 answer.is_filtered,
                 headers.get("X-Consul-KnownLeader") == "true",
+                _milliseconds(headers.get("X-Consul-LastContact")),
             )
         said = f"{self.url}{path}: {answer.said()}"
         if answer.status in (401, 403):
             raise Denied(f"{said}; {self._token.cure()}")
+        if answer.status == _TOO_MANY and b"concurrent connections" in answer.content:
+            raise Crowded(f"{said} ({self._config.connections} are configured)")
         raise Unavailable(said)
 
 
-def _patience(wait: int) -> aiohttp.ClientTimeout:
-    read = wait * 17 / 16 + _MARGIN if wait else _ANSWER
-    return aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=read)
+def _milliseconds(said: str | None) -> float:
+    return int(said) / 1000 if said and said.isdecimal() else 0.0
 
 
 def trust(config: ConsulConfig) -> ssl.SSLContext:

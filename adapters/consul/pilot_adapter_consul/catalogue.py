@@ -12,7 +12,7 @@ from pilot_adapter_consul.configuration import Configuration
 from pilot_adapter_consul.known import Known
 from pilot_adapter_consul.listing import Listing
 from pilot_adapter_consul.position import Position
-from pilot_adapter_consul.reader import Reader
+from pilot_adapter_consul.reader import Reader, tell
 from pilot_adapter_consul.scope import Scope
 from pilot_adapter_consul.settings import ConsulConfig
 from pilot_adapter_consul.watches import Watches
@@ -54,24 +54,28 @@ class Catalogue:
             watches.drop(name)
         await watches.read_all(now.names)
         on_read()
-        changed = asyncio.Event()
+        self._show_leader(reply, sink)
+        changed, listed = asyncio.Event(), f"{self.scope.prefix}unlisted"
         latest = [now]
         async with asyncio.TaskGroup() as group:
 
             def taken(reply: Reply) -> None:
                 latest[0] = self._listed(reply)
+                self._show_leader(reply, sink)
                 watches.keep(latest[0].names, group)
                 changed.set()
 
-            watches.keep(now.names, group)
+            # These first: where the agent has too few connections, they need theirs most.
             for work in (
                 watches.sweep(),
                 watches.listen(),
                 watches.follow_news(),
+                watches.make_room(),
                 configuration.follow(watches.reread),
-                reader.follow(listing.PATH, position, taken),
+                reader.follow(listing.PATH, position, taken, told=tell(sink, listed)),
             ):
                 group.create_task(work)
+            watches.keep(now.names, group)
             while True:
                 # Whether something is gone takes its time; what is new does not wait for that.
                 await changed.wait()
@@ -82,6 +86,19 @@ class Catalogue:
 
     def _listed(self, reply: Reply) -> Listing:
         return listing.read(reply, has_consul=self.scope.has_consul)
+
+    def _show_leader(self, reply: Reply, sink: Sink) -> None:
+        """Whether what is read is what Consul's servers agree on now."""
+        source = f"{self.scope.prefix}leader"
+        self._host.metrics.gauge("last_contact_seconds", reply.last_contact)
+        if reply.has_leader:
+            sink.drop(source)
+        else:
+            sink.warn(
+                "Consul has no leader: what its servers agreed on "
+                f"{reply.last_contact:.0f} s ago is served, and nothing is taken away",
+                source=source,
+            )
 
     async def _gone(self, reader: Reader, sink: Sink, watches: Watches, now: Listing) -> list[str]:
         """Those that are known, and gone for certain."""

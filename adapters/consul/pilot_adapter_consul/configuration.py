@@ -18,7 +18,7 @@ from pilot_adapter_consul import config_entries, entries, listing, policies
 from pilot_adapter_consul.agent import Reply
 from pilot_adapter_consul.known import Known
 from pilot_adapter_consul.position import Position
-from pilot_adapter_consul.reader import Reader
+from pilot_adapter_consul.reader import Reader, tell
 from pilot_core.adapter import Denied, Sink
 from pilot_core.aio import Backoff
 from pilot_core.model import Traffic
@@ -91,7 +91,8 @@ class _Kind:
             news.set()
 
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._reader.follow(self._path, self._position, taken))
+            told = tell(self._sink, self._source)
+            group.create_task(self._reader.follow(self._path, self._position, taken, told=told))
             while True:
                 await news.wait()
                 news.clear()

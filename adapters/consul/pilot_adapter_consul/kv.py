@@ -19,7 +19,7 @@ import msgspec
 from pilot_adapter_consul import entries, listing
 from pilot_adapter_consul.agent import Reply
 from pilot_adapter_consul.position import Position
-from pilot_adapter_consul.reader import Reader
+from pilot_adapter_consul.reader import Reader, tell
 from pilot_core.adapter import ConfigError, Finding, Sink
 from pilot_core.dialects import catalogue
 from pilot_core.dialects.catalogue import Catalogue
@@ -66,7 +66,10 @@ class Documents:
             self._changed.set()
 
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._reader.follow(self._path, self._position, taken, absent=b"[]"))
+            told = tell(self._sink, f"{self._reader.scope.prefix}keys")
+            group.create_task(
+                self._reader.follow(self._path, self._position, taken, told=told, absent=b"[]")
+            )
             while True:
                 await self._changed.wait()
                 self._changed.clear()

@@ -25,6 +25,10 @@ class Position:
         index = max(int(said), 1) if said and said.isdecimal() else 1
         self.index = 0 if index < self.index else index
 
+    def reset(self) -> None:
+        """After an answer that was none: who knows what passed by meanwhile."""
+        self.index = 0
+
 
 class Pace:
     """A bucket of permissions to ask again: a few at once, then two a second."""

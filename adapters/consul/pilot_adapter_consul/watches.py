@@ -17,12 +17,12 @@ from urllib.parse import quote
 import msgspec
 
 from pilot_adapter_consul import entries, mapping, sidecars
-from pilot_adapter_consul.agent import LONG, Reply
+from pilot_adapter_consul.agent import LONG, Crowded, Reply
 from pilot_adapter_consul.known import Known
 from pilot_adapter_consul.mapping import About
 from pilot_adapter_consul.position import Position
-from pilot_adapter_consul.reader import Reader
-from pilot_core.adapter import Sink
+from pilot_adapter_consul.reader import Reader, tell
+from pilot_core.adapter import Sink, Unavailable
 
 _READERS = 8
 _DOORBELLS = 3
@@ -31,6 +31,9 @@ _AT_ONCE, _STARTS = 200, 500
 """Watches that begin at once, and how many a second of the rest do: an agent that is to accept ten
 thousand connections in one moment lets most of them wait until they time out."""
 _SWEEP_EVERY = 10.0
+_SETTLE = 1.0
+_ROOM, _FEWEST = 24, 8
+"""Connections to leave free, of those that an agent turned out to take; watches to keep anyway."""
 _STATES = ("critical", "warning")
 
 
@@ -42,7 +45,9 @@ class Watches:
     ) -> None:
         self._reader, self._sink, self._known = reader, sink, known
         self._clock, self._log = reader.host.clock, reader.host.log
-        self._most = max(connections - _READERS - _DOORBELLS, 1)
+        most = max(connections - _READERS - _DOORBELLS, 1)
+        self._most = most if known.most is None else min(most, known.most)
+        reader.on_crowded = self._refuse
         self._is_far = is_far
         self._positions: dict[str, Position] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -53,6 +58,10 @@ class Watches:
         self._reading = asyncio.Semaphore(_READERS)
         self._ring = asyncio.Event()
         self._news = asyncio.Event()
+        self._started: set[str] = set()
+        self._refused: set[str] = set()
+        """Paths for which the agent had no connection to spare."""
+        self._crowd = asyncio.Event()
 
     async def read_all(self, names: Collection[str]) -> None:
         """Read these services once, before anything is said to be complete. What is listed and
@@ -86,6 +95,7 @@ class Watches:
         if task is not None:
             task.cancel()
         self._swept.pop(name, None)
+        self._started.discard(name)
         self._positions.pop(name, None)
         self._empty.discard(name)
         self._known.sizes.pop(name, None)
@@ -104,8 +114,9 @@ class Watches:
     async def sweep(self) -> NoReturn:
         """Read in turn those that have no query of their own, for ever."""
         while True:
-            await self._each(list(self._swept))
+            # Before the reading: what rings meanwhile may be about a service that was read already.
             self._ring.clear()
+            await self._each(list(self._swept))
             pause = asyncio.create_task(self._clock.sleep(_SWEEP_EVERY))
             ring = asyncio.create_task(self._ring.wait())
             try:
@@ -121,6 +132,24 @@ class Watches:
             self._news.clear()
             await self._read_again()
 
+    async def make_room(self) -> NoReturn:
+        """Where the agent takes fewer connections than it was thought to: wait on fewer services,
+        and read the others in turn."""
+        while True:
+            await self._crowd.wait()
+            await self._clock.sleep(_SETTLE)  # until all that are refused have said so
+            held = len(self._started) - len(self._refused & {_path(n) for n in self._started})
+            self._most = self._known.most = max(held - _ROOM, _FEWEST)
+            by_need = sorted(self._tasks, key=lambda name: (_path(name) not in self._refused, name))
+            for name in by_need[: len(self._tasks) - self._most]:
+                self._tasks.pop(name).cancel()
+                self._started.discard(name)
+                self._swept[name] = None
+            self._refused.clear()
+            self._crowd.clear()
+            self._ring.set()
+            self._say_degraded()
+
     async def listen(self) -> None:
         """Hear of every check that turns critical or warning, or recovers, for ever."""
         async with asyncio.TaskGroup() as group:
@@ -130,10 +159,24 @@ class Watches:
     async def _watch(self, name: str, delay: float) -> None:
         if delay > 0:
             await self._clock.sleep(delay)
+        self._started.add(name)
         position = self._positions.setdefault(name, Position())
         await self._reader.follow(
-            _path(name), position, lambda reply: self._take(name, reply), wait=LONG
+            _path(name),
+            position,
+            lambda reply: self._take(name, reply),
+            told=lambda words: self._tell(name, words),
+            wait=LONG,
         )
+
+    def _refuse(self, path: str) -> None:
+        self._refused.add(path)
+        self._crowd.set()
+
+    def _tell(self, name: str, words: str) -> None:
+        # What ends it is the put that comes with the next answer.
+        if words and name not in self._gone:
+            self._sink.warn(f"{words}; what was read before stays", source=self.source(name))
 
     async def _read_again(self) -> None:
         names, self._again = self._again, set()
@@ -151,7 +194,13 @@ class Watches:
 
     async def _read(self, name: str, is_again: bool) -> None:
         async with self._reading:
-            reply = await self._reader.ask(_path(name))
+            try:
+                reply = await self._reader.ask(_path(name))
+            except Unavailable as error:
+                await self._reader.probe(_path(name), error)
+                if not isinstance(error, Crowded):
+                    self._tell(name, str(error))
+                return
         position = self._positions.setdefault(name, Position())
         before = position.index
         position.advance(reply.index)
@@ -160,15 +209,18 @@ class Watches:
 
     async def _hear(self, state: str) -> None:
         path = f"/v1/health/state/{state}"
-        before: dict[str, frozenset[str]] = {}
+        source = f"{self._reader.scope.prefix}checks/{state}"
+        before: list[frozenset[str]] = [frozenset()]
+        position = Position()
 
         def taken(reply: Reply) -> None:
             now = _checks(reply)
-            if before.get(state, now) != now:
+            # From the beginning: who knows what turned and recovered since it was last asked.
+            if before[0] != now or not position.index:
                 self._ring.set()
-            before[state] = now
+            before[0] = now
 
-        await self._reader.follow(path, Position(), taken)
+        await self._reader.follow(path, position, taken, told=tell(self._sink, source))
 
     def _take(self, name: str, reply: Reply) -> None:
         source = self.source(name)
@@ -219,6 +271,7 @@ class Watches:
             "limits.http_max_conns_per_client, and connections in the configuration",
             extra={"waited_on": len(self._tasks), "in_turn": len(self._swept)},
         )
+        self._reader.host.metrics.gauge("services_in_turn", len(self._swept))
 
 
 def _path(name: str) -> str:
