@@ -27,9 +27,10 @@ from pilot_core.registry.lastgood import LastGood
 from pilot_core.telemetry.metrics import CoreMetrics, ReadFigures
 from pilot_core.telemetry.problems import Problems
 from pilot_xds.fleet import Fleet
-from pilot_xds.grpc_transport import GrpcTransport
 from pilot_xds.metrics import XdsMetrics
-from pilot_xds.services import HealthService, client_status, register_reflection
+from pilot_xds.server import XdsServer
+from pilot_xds.services import csds
+from pilot_xds.services.health import HealthService
 
 
 class _Part(Protocol):
@@ -59,10 +60,10 @@ class Parts:
             trust_domain=settings.mesh.trust_domain,
         )
         self.health = HealthService()
-        self.transport = GrpcTransport(
+        self.transport = XdsServer(
             self.fleet,
             settings.xds.address,
-            services=(self.health.register, register_reflection, client_status(self.fleet)),
+            methods={**csds.methods(self.fleet), **self.health.methods()},
         )
         self.secure = self._secure(settings)
         self.admin = self._admin(settings)
@@ -80,6 +81,7 @@ class Parts:
             self.fleet,
             settings.xds.secure_address,
             methods=self.identity.methods,
+            health=self.health,
             proofs=self.identity.proofs,
             certificate=self.identity.certificate,
         )

@@ -144,7 +144,7 @@ async def _serve(parts: Parts) -> None:
     await parts.hub.ready.wait()
     parts.fleet.open()
     parts.admin.is_ready = True
-    await parts.health.serving(True)
+    parts.health.serving(True)
     gc.collect()
     gc.freeze()
     notify.notify("READY=1", "STATUS=serving")
@@ -161,9 +161,9 @@ async def _drain(parts: Parts) -> bool:
     """End everything in order. False where a part of that failed."""
     notify.notify("STOPPING=1")
     parts.admin.is_ready = False
+    parts.health.serving(False)
     log.info("draining", extra={"streams": len(parts.fleet.connections)})
     steps = {
-        "health": parts.health.serving(False),
         "xds": parts.drain(DRAIN_SECONDS),
         "registries": parts.hub.stop(),
         "admin": parts.admin.stop(),

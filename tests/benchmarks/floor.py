@@ -18,8 +18,17 @@ from typing import Any
 import grpc
 from grpc import aio
 
-from pilot_xds.grpc_transport import OPTIONS, SERVICE
+from pilot_xds.ads import SERVICE
 
+OPTIONS: list[tuple[str, Any]] = [
+    ("grpc.max_concurrent_streams", 100),
+    ("grpc.max_send_message_length", -1),
+    # Probing for bandwidth pings the client with nearly every message, which is a third of what a
+    # push costs. What clients send is small: a window that holds their largest usual request does.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 256 << 10),
+    ("grpc.so_reuseport", 0),
+]
 TYPES = ("Cluster", "ClusterLoadAssignment", "Listener", "RouteConfiguration")
 _URLS = {name: f".v3.{name}".encode() for name in TYPES}
 _METHODS = ("StreamAggregatedResources", "DeltaAggregatedResources")

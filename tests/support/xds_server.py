@@ -16,9 +16,10 @@ from pilot_core.clock import Clock, SystemClock
 from pilot_core.model import Endpoint, MeshService, Problem, Service, Shard
 from pilot_core.telemetry.problems import Problems
 from pilot_xds.fleet import Fleet
-from pilot_xds.grpc_transport import GrpcTransport
 from pilot_xds.metrics import XdsMetrics
-from pilot_xds.services import HealthService, client_status, register_reflection
+from pilot_xds.server import XdsServer
+from pilot_xds.services import csds
+from pilot_xds.services.health import HealthService
 from pilot_xds.status import ProxyState, proxies
 from pilot_xds.types import ResourceType, Variant
 from worlds import endpoint, service
@@ -47,10 +48,8 @@ class Server:
             origin_of=self._origin_of,
         )
         self.health = HealthService()
-        self.transport = GrpcTransport(
-            self.fleet,
-            listen,
-            services=(self.health.register, register_reflection, client_status(self.fleet)),
+        self.transport = XdsServer(
+            self.fleet, listen, methods={**csds.methods(self.fleet), **self.health.methods()}
         )
 
     def _origin_of(self, hostname: str) -> str:

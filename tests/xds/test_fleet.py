@@ -7,7 +7,7 @@ import pytest
 from pilot_core.model import Locality, MeshService
 from pilot_core.testing import FakeClock
 from pilot_xds import rendering, status
-from pilot_xds.connection import Connection, End
+from pilot_xds.connection import Connection
 from pilot_xds.types import Variant
 from pilot_xds.wire import Malformed, Reader
 from worlds import endpoint, service
@@ -147,13 +147,6 @@ def test_a_node_that_cannot_be_read_is_malformed(server):
     connection = Connection(server.fleet, Variant.DELTA, Reader(), "peer")
     with pytest.raises(Malformed, match="the node cannot be read"):
         connection.receive(b"\x0a\x02\xff\xff" + delta(CDS))
-
-
-def test_the_first_reason_to_end_a_stream_counts(server):
-    me = connect(server)
-    me.close(End.MALFORMED, "no request")
-    me.close(End.GONE)
-    assert (End.MALFORMED, "no request") == (me.end, me.reason)
 
 
 # How it is shown

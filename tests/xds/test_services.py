@@ -8,8 +8,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from mesh import until
+from pilot_xds.ads import SERVICE as ADS
 from pilot_xds.protos import ClientStatusRequest, ClientStatusResponse
-from pilot_xds.services import ADS, CSDS
+from pilot_xds.services.csds import SERVICE as CSDS
 from xds_messages import CDS, EDS
 from xds_server import Client, serving
 
@@ -114,7 +115,7 @@ async def test_health_follows_what_the_daemon_says():
         stub = health_pb2_grpc.HealthStub(channel)
         serving_now = []
         for is_serving in (False, True, False):
-            await server.health.serving(is_serving)
+            server.health.serving(is_serving)
             for name in ("", ADS, CSDS):
                 answer = await stub.Check(health_pb2.HealthCheckRequest(service=name))
                 serving_now.append(answer.status == answer.SERVING)

@@ -11,13 +11,14 @@ import pytest
 
 import deaf_client
 from mesh import until
+from pilot_core.rpc.limits import ServerLimits
 from pilot_core.testing import FakeClock
-from pilot_xds.grpc_transport import SEND_TIMEOUT
 from pilot_xds.types import Variant
 from xds_messages import CDS, EDS
 from xds_server import Client, serving
 
 both = pytest.mark.parametrize("variant", [Variant.DELTA, Variant.SOTW])
+SEND_TIMEOUT = ServerLimits().taking
 MANY = [f"service-number-{n}-of-many.shop.mesh" for n in range(1_500)]
 ONE = f"outbound|80||{MANY[0]}"
 

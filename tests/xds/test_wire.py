@@ -242,10 +242,11 @@ def test_what_looks_like_a_list_inside_another_field_teaches_nothing():
 
 
 def test_responses_are_what_protobuf_reads_in_them():
-    message: Any = DiscoveryResponse.FromString(wire.sotw_response(b"", "t", "v", "n"))
+    message: Any = DiscoveryResponse.FromString(wire.response_tail("t", "v", "n"))
     assert ("t", "v", "n") == (message.type_url, message.version_info, message.nonce)
     body = wire.removed_fields(("a", "ü"))
-    other: Any = DeltaDiscoveryResponse.FromString(wire.delta_response(body, "t", "v", "n"))
+    whole = body + wire.response_tail("t", "v", "n")
+    other: Any = DeltaDiscoveryResponse.FromString(whole)
     assert ("t", "v", "n") == (other.type_url, other.system_version_info, other.nonce)
     assert ["a", "ü"] == list(other.removed_resources)
 

@@ -5,8 +5,7 @@ A connection hears requests and hands out responses; it knows neither gRPC nor s
 
 from __future__ import annotations
 
-import asyncio
-import enum
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pilot_core.model import Proxy
@@ -21,38 +20,39 @@ if TYPE_CHECKING:
     from pilot_xds.fleet import Cohort, Fleet
 
 
-class End(enum.Enum):
-    """Why a stream is over."""
-
-    GONE = "the client has ended it, or went away"
-    MALFORMED = "the client sent what is no request"
-    DRAINING = "the server is about to stop"
-    DENIED = "the client is not who it says"
+def _nothing() -> None:
+    """Somebody asks without being told."""
 
 
 class Connection:
-    """Made by a transport for every stream; an `end` asks the transport to end it."""
+    """Made for every stream. `on_work` is called when there may be something to write: once, until
+    `next` is asked."""
 
     __slots__ = (
         "__weakref__",
         "_fleet",
         "_has_work",
-        "_waiter",
+        "_on_work",
         "changed_at",
         "cohort",
         "connected_since",
-        "end",
         "identity",
         "peer",
         "proxy",
-        "reason",
         "refused",
         "stream",
         "writing_since",
     )
 
     def __init__(
-        self, fleet: Fleet, variant: Variant, reader: Reader, peer: str, *, identity: str = ""
+        self,
+        fleet: Fleet,
+        variant: Variant,
+        reader: Reader,
+        peer: str,
+        *,
+        identity: str = "",
+        on_work: Callable[[], None] = _nothing,
     ) -> None:
         """`identity` is the SPIFFE id that the client has proved; empty where it had not to."""
         self.stream = Stream(variant, reader)
@@ -66,11 +66,9 @@ class Connection:
         self.writing_since: float | None = None
         """When the response was handed out that is being written."""
         self.refused: frozenset[ResourceType] = frozenset()
-        self.end: End | None = None
-        self.reason = ""
         self._fleet = fleet
         self._has_work = False
-        self._waiter: asyncio.Future[None] | None = None
+        self._on_work = on_work
 
     @property
     def name(self) -> str:
@@ -101,6 +99,7 @@ class Connection:
 
     def next(self) -> Response | None:
         """The next response to write, which counts as sent; the one before has been written."""
+        self._has_work = False
         now = self._fleet.now()
         response = self.stream.next(now)
         self.writing_since = None if response is None else now
@@ -110,28 +109,11 @@ class Connection:
 
     def wake(self) -> None:
         """There may be something to write."""
-        self._has_work = True
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        if not self._has_work:
+            self._has_work = True
+            self._on_work()
 
     def remind(self, now: float) -> None:
         """Wake the writer if something that was held back for a while is not any more."""
         if self.stream.retry_at is not None and now >= self.stream.retry_at:
             self.wake()
-
-    def close(self, end: End, reason: str = "") -> None:
-        """End the stream as soon as its writer looks; the first reason counts."""
-        if self.end is None:
-            self.end, self.reason = end, reason or end.value
-        self.wake()
-
-    async def work(self) -> None:
-        """Return when there may be something to write. For one writer."""
-        # A bare future: with thousands of streams, what a push costs is mostly this wait.
-        while not self._has_work:
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        self._has_work = False

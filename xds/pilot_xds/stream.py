@@ -57,11 +57,19 @@ _USERS = {
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):
-    """One finished message, and how many resources it carries or removes."""
+    """One finished message, and how many resources it carries or removes.
+
+    It is its body, which is shared with everybody who is sent the same, and then its tail.
+    """
 
     type: ResourceType | None
-    data: bytes
+    body: bytes
+    tail: bytes
     resources: int
+
+    @property
+    def data(self) -> bytes:
+        return self.body + self.tail
 
 
 class Stream:
@@ -173,7 +181,7 @@ class Stream:
         (url, names), *rest = self._unknown
         self._unknown = tuple(rest)
         removed = wire.removed_fields(tuple(sorted(names - {requests.WILDCARD})))
-        return Response(None, wire.delta_response(removed, url, "", self._nonce()), len(names))
+        return Response(None, removed, wire.response_tail(url, "", self._nonce()), len(names))
 
     # Additions
 
@@ -415,15 +423,16 @@ class Stream:
         sub.nonce, sub.sent = self._nonce(), target.version(sub.type)
         sub.flight += sent
         sub.is_outstanding, sub.since = True, now
-        if self.variant is Variant.DELTA:
-            data = wire.delta_response(body.data, sub.type.url, sub.sent, sub.nonce)
-        else:
-            if sub.type.is_full_state and (sub.culprits or sub.leaving):
-                # This is not what the version stands for, and a client that came back with it would
-                # get nothing.
-                sub.sent += "-partial"
-            data = wire.sotw_response(body.data, sub.type.url, sub.sent, sub.nonce)
-        return Response(sub.type, data, body.resources + body.removed)
+        if (
+            self.variant is Variant.SOTW
+            and sub.type.is_full_state
+            and (sub.culprits or sub.leaving)
+        ):
+            # This is not what the version stands for, and a client that came back with it would
+            # get nothing.
+            sub.sent += "-partial"
+        tail = wire.response_tail(sub.type.url, sub.sent, sub.nonce)
+        return Response(sub.type, body.data, tail, body.resources + body.removed)
 
     def _nonce(self) -> str:
         self._nonces += 1

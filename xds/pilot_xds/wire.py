@@ -80,16 +80,12 @@ def field(number: int, data: bytes) -> bytes:
     return varint(number << 3 | _BYTES) + varint(len(data)) + data
 
 
-def sotw_response(body: bytes, type_url: str, version: str, nonce: str) -> bytes:
-    """A DiscoveryResponse around finished `resources` fields."""
-    tail = (field(1, version.encode()), field(4, type_url.encode()), field(5, nonce.encode()))
-    return b"".join((body, *tail))
+def response_tail(type_url: str, version: str, nonce: str) -> bytes:
+    """What makes finished `resources` and `removed_resources` fields a response.
 
-
-def delta_response(body: bytes, type_url: str, version: str, nonce: str) -> bytes:
-    """A DeltaDiscoveryResponse around finished `resources` and `removed_resources` fields."""
-    tail = (field(1, version.encode()), field(4, type_url.encode()), field(5, nonce.encode()))
-    return b"".join((body, *tail))
+    It stands behind them, in a DiscoveryResponse as in a DeltaDiscoveryResponse.
+    """
+    return field(1, version.encode()) + field(4, type_url.encode()) + field(5, nonce.encode())
 
 
 def removed_fields(names: tuple[str, ...]) -> bytes:

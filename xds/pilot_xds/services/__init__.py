@@ -1,0 +1,1 @@
+"""What is served beside ADS on the same port: client status, health, reflection."""
