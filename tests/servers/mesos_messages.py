@@ -28,8 +28,7 @@ _NUMBERS = (10, 11)
 
 def extract(library: Path, folder: Path) -> None:
     """Write the descriptors for `message` into the folder. Raises BuildError."""
-    with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        found = {each.name: each for each in _descriptors(data)}
+    found = descriptors(library)
     result = descriptor_pb2.FileDescriptorSet()
     seen: set[str] = set()
 
@@ -45,6 +44,12 @@ def extract(library: Path, folder: Path) -> None:
 
     add(_WANTED)
     (folder / _FILE).write_bytes(result.SerializeToString())
+
+
+def descriptors(library: Path) -> dict[str, descriptor_pb2.FileDescriptorProto]:
+    """All files of descriptors in the library, by their names."""
+    with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return {each.name: each for each in _descriptors(data)}
 
 
 @functools.cache

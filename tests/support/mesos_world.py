@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
 
 import aiohttp
 import msgspec
 from pilot_adapter_mesos import Mesos
 from pilot_adapter_mesos.cluster import Cluster
 from pilot_adapter_mesos.config import MesosConfig
-from pilot_adapter_mesos.messages import GetState
+from pilot_adapter_mesos.json_wire import JsonWire
 from pilot_adapter_mesos.publisher import Publisher
 
 from mesos_server import MesosMaster
@@ -85,16 +86,19 @@ class Watched(RecordingSink):
         )
 
 
-def config(master: MesosMaster, resync: float = 0.1, hold: float = NEVER) -> MesosConfig:
-    return MesosConfig(masters=(master.url,), resync=Duration(resync), hold=Duration(hold))
+def config(
+    master: MesosMaster, resync: float = 0.1, hold: float = NEVER, **more: Any
+) -> MesosConfig:
+    resync, hold = Duration(resync), Duration(hold)
+    return MesosConfig(**{"masters": (master.url,), "resync": resync, "hold": hold, **more})
 
 
 @contextlib.asynccontextmanager
 async def followed(
-    master: MesosMaster, *, resync: float = 0.1, hold: float = NEVER
+    master: MesosMaster, *, resync: float = 0.1, hold: float = NEVER, **more: Any
 ) -> AsyncIterator[Watched]:
     """The adapter's view, synced at first; session after session, as the core has them."""
-    adapter, sink = Mesos(config(master, resync, hold), host()), Watched()
+    adapter, sink = Mesos(config(master, resync, hold, **more), host()), Watched()
     running = asyncio.create_task(_sessions(adapter, sink))
     try:
         await sink.until(lambda: sink.is_synced)
@@ -118,8 +122,8 @@ async def _sessions(adapter: Mesos, sink: Watched) -> None:
 async def derived(master: MesosMaster) -> dict[str, tuple[Record, ...]]:
     """What a view has to be, made of all that the master says now and nothing else."""
     said = msgspec.json.encode(await master.ask("GET_STATE"))
-    cluster, sink = Cluster(hold=NEVER, unread=_unread), RecordingSink()
-    cluster.begin(msgspec.json.decode(said, type=GetState), 0.0)
+    cluster, sink = Cluster(hold=NEVER), RecordingSink()
+    cluster.begin(JsonWire(_unread).state(said), 0.0)
     Publisher(cluster, config(master), sink).publish()
     return sink.sources
 

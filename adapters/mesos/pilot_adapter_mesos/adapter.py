@@ -12,35 +12,22 @@ import asyncio
 from typing import Any, NoReturn
 
 import aiohttp
-import msgspec
 
 from pilot_adapter_mesos.cluster import Cluster
 from pilot_adapter_mesos.config import MesosConfig
+from pilot_adapter_mesos.json_wire import JsonWire
 from pilot_adapter_mesos.master import Master
-from pilot_adapter_mesos.messages import ClusterStatus, Event, GetAgents, GetTasks
+from pilot_adapter_mesos.messages import Subscribed
+from pilot_adapter_mesos.protobuf_wire import ProtobufWire
 from pilot_adapter_mesos.publisher import Publisher
 from pilot_adapter_mesos.recordio import Decoder, NotRecords
+from pilot_adapter_mesos.wire import NoMessage, Wire
 from pilot_core.adapter import Adapter, Host, Sink, Unavailable
 
 _MISSED_HEARTBEATS = 3
 _TICK = 1.0
-_event = msgspec.json.Decoder(Event)
-
-
-class _Tasks(msgspec.Struct, frozen=True):
-    get_tasks: GetTasks = GetTasks()
-
-
-class _Agents(msgspec.Struct, frozen=True):
-    get_agents: GetAgents = GetAgents()
-
-
-class _Status(msgspec.Struct, frozen=True):
-    status: ClusterStatus = ClusterStatus()
-
-
-class _Maintenance(msgspec.Struct, frozen=True):
-    get_maintenance_status: _Status = _Status()
+_AT_ONCE = 100
+"""Tasks that are published before the stream is looked at again."""
 
 
 class Mesos(Adapter):
@@ -51,17 +38,20 @@ class Mesos(Adapter):
 
     def __init__(self, config: Any, host: Host) -> None:
         super().__init__(config, host)
-        self._cluster = Cluster(hold=config.hold, unread=self._unread)
+        self._cluster = Cluster(hold=config.hold)
         """Kept over sessions: a new master knows less than was known before."""
 
     async def run(self, sink: Sink) -> NoReturn:
         config = self.config
-        master = Master(config.masters, credentials=config.credentials_file, ca_file=config.ca_file)
-        async with master:
+        wire = (ProtobufWire if config.wire == "protobuf" else JsonWire)(self._unread)
+        async with Master(
+            config.masters, wire, credentials=config.credentials_file, ca_file=config.ca_file
+        ) as master:
             stream = await master.subscribe()
-            session = _Session(self._cluster, config, sink, self.host)
+            session = _Session(self._cluster, config, sink, self.host, wire)
             async with stream, asyncio.TaskGroup() as group:
                 group.create_task(session.follow(stream))
+                group.create_task(session.publish())
                 group.create_task(session.relist(master))
                 group.create_task(session.tick())
         raise Unavailable("the stream of events has ended")
@@ -74,10 +64,13 @@ class Mesos(Adapter):
 class _Session:
     """One subscription."""
 
-    def __init__(self, cluster: Cluster, config: MesosConfig, sink: Sink, host: Host) -> None:
-        self._cluster, self._config, self._sink, self._host = cluster, config, sink, host
+    def __init__(
+        self, cluster: Cluster, config: MesosConfig, sink: Sink, host: Host, wire: Wire
+    ) -> None:
+        self._cluster, self._config, self._sink = cluster, config, sink
+        self._host, self._wire = host, wire
         self._publisher = Publisher(cluster, config, sink)
-        self._has_begun = asyncio.Event()
+        self._has_begun, self._news = asyncio.Event(), asyncio.Event()
         self._patience = 15.0 * _MISSED_HEARTBEATS
 
     async def follow(self, stream: aiohttp.ClientResponse) -> NoReturn:
@@ -96,27 +89,36 @@ class _Session:
                     self._take(record)
             except NotRecords as error:
                 raise Unavailable(f"not a stream of events: {error}") from None
-            self._publish()
 
-    def _take(self, record: bytes) -> None:
+    def _take(self, data: bytes) -> None:
         now = self._host.clock.monotonic()
         try:
-            event = _event.decode(record)
-        except msgspec.MsgspecError as error:
+            record = self._wire.record(data)
+        except NoMessage as error:
             self._host.metrics.count("unread_events")
             self._host.log.warning("event makes no sense", extra={"error": str(error)})
             return
-        if event.subscribed is not None:
-            self._patience = event.subscribed.heartbeat_interval_seconds * _MISSED_HEARTBEATS
-            self._cluster.begin(event.subscribed.get_state, now)
+        if isinstance(record, Subscribed):
+            self._patience = record.heartbeat_interval_seconds * _MISSED_HEARTBEATS
+            self._cluster.begin(record.get_state, now)
             self._has_begun.set()
-        elif not self._cluster.apply(event, now):
+        elif not self._cluster.apply(record, now):
             self._host.metrics.count("unknown_events")
+        self._news.set()
 
-    def _publish(self) -> None:
-        if not self._has_begun.is_set():
-            return
-        self._publisher.publish()
+    async def publish(self) -> NoReturn:
+        """Tell the sink what is new, a little at a time: the stream is never left waiting."""
+        await self._has_begun.wait()
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            is_more = True
+            while is_more:
+                is_more = self._publisher.publish(_AT_ONCE)
+                await asyncio.sleep(0)
+            self._say_how_far()
+
+    def _say_how_far(self) -> None:
         if self._cluster.is_suspicious:
             self._sink.warn(
                 "the master shows no framework, where there were some: has a right to view them "
@@ -132,15 +134,17 @@ class _Session:
         await self._has_begun.wait()
         while True:
             asked_at = self._cluster.heard
-            tasks = msgspec.json.decode(await master.ask("GET_TASKS"), type=_Tasks)
-            agents = msgspec.json.decode(await master.ask("GET_AGENTS"), type=_Agents)
-            said = await master.ask("GET_MAINTENANCE_STATUS")
-            status = msgspec.json.decode(said, type=_Maintenance).get_maintenance_status.status
+            try:
+                tasks = self._wire.tasks(await master.ask("GET_TASKS"))
+                agents = self._wire.agents(await master.ask("GET_AGENTS"))
+                status = self._wire.maintenance(await master.ask("GET_MAINTENANCE_STATUS"))
+            except NoMessage as error:
+                raise Unavailable(f"an answer makes no sense: {error}") from None
             now = self._host.clock.monotonic()
-            self._cluster.resync(tasks.get_tasks, agents.get_agents, asked_at, now)
+            self._cluster.resync(tasks, agents, asked_at, now)
             machines = {each.id.hostname for each in status.draining_machines}
             self._publisher.drain(frozenset(machines | {m.hostname for m in status.down_machines}))
-            self._publish()
+            self._news.set()
             await self._host.clock.sleep(self._config.resync)
 
     async def tick(self) -> NoReturn:
@@ -148,5 +152,5 @@ class _Session:
         await self._has_begun.wait()
         while True:
             wait = self._cluster.expire(self._host.clock.monotonic())
-            self._publish()
+            self._news.set()
             await self._host.clock.sleep(_TICK if wait is None else max(min(wait, _TICK), 0.05))

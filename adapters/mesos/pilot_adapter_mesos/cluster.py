@@ -11,9 +11,7 @@ meanwhile nothing: what it does not tell of is doubtful, and goes a moment later
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeAlias, TypeVar
-
-import msgspec
+from typing import TypeAlias
 
 from pilot_adapter_mesos import instance
 from pilot_adapter_mesos.instance import Instance
@@ -21,7 +19,6 @@ from pilot_adapter_mesos.messages import (
     Agent,
     AgentInfo,
     Event,
-    Framework,
     FrameworkInfo,
     GetAgents,
     GetState,
@@ -34,16 +31,12 @@ TaskKey: TypeAlias = tuple[str, str]
 
 DOUBT = 2.0
 """Seconds after which a task goes that its agent did not bring back."""
-T = TypeVar("T")
 
 
 class Cluster:
-    """Mutable, on the event loop; `changed` collects the tasks that may look different now.
+    """Mutable, on the event loop; `changed` collects the tasks that may look different now."""
 
-    `unread` hears of an object that makes no sense: what it is, and why.
-    """
-
-    def __init__(self, *, hold: float, unread: Callable[[str, str], None]) -> None:
+    def __init__(self, *, hold: float) -> None:
         self.tasks: dict[TaskKey, Instance] = {}
         self.agents: dict[str, Agent] = {}
         self.frameworks: dict[str, FrameworkInfo] = {}
@@ -56,7 +49,8 @@ class Cluster:
         """The newest snapshot hides what was there before: nothing is removed because of it."""
         self.hold = hold
         """Seconds for which a lost task or agent is waited for."""
-        self._unread = unread
+        self._heard: dict[TaskKey, int] = {}
+        """The number of the event that told of a task last."""
         self._began = 0
         self._recovered_at = 0.0
         self._doubtful: dict[TaskKey, float] = {}
@@ -67,8 +61,7 @@ class Cluster:
         """A subscription has begun: this is all that the master knows."""
         self.heard += 1
         frameworks = {
-            f.framework_info.id.value: f.framework_info
-            for f in self._read(state.get_frameworks.frameworks, Framework)
+            f.framework_info.id.value: f.framework_info for f in state.get_frameworks.frameworks
         }
         self._began = self.heard
         self._take_agents(state.get_agents, now)
@@ -101,7 +94,7 @@ class Cluster:
             update = event.task_updated
             before = self.tasks.get((update.framework_id.value, update.status.task_id.value))
             if before is not None:
-                self._keep(instance.updated(before, update, heard=self.heard, now=now))
+                self._keep(instance.updated(before, update, now=now), self.heard)
         elif event.framework_added is not None or event.framework_updated is not None:
             said = event.framework_added or event.framework_updated
             assert said is not None
@@ -147,8 +140,8 @@ class Cluster:
         return self.agents.get(found.task.agent_id.value)
 
     def _take_agents(self, said: GetAgents, now: float) -> None:
-        agents = {a.agent_info.id.value: a for a in self._read(said.agents, Agent)}
-        recovered = {info.id.value: info for info in self._infos(said.recovered_agents)}
+        agents = {a.agent_info.id.value: a for a in said.agents}
+        recovered = {info.id.value: info for info in said.recovered_agents}
         if recovered and not self.recovered:
             self._recovered_at = now
         self.recovered = recovered
@@ -159,15 +152,6 @@ class Cluster:
         if fresh:
             self._touch(lambda found: found.task.agent_id.value in fresh)
 
-    def _infos(self, recovered: Iterable[msgspec.Raw]) -> Iterable[AgentInfo]:
-        """Recovered agents are bare infos; in some versions they are wrapped as agents are."""
-        for raw in recovered:
-            for agent in self._read((raw,), Agent):
-                if agent.agent_info.id.value:
-                    yield agent.agent_info
-                else:
-                    yield from self._read((raw,), AgentInfo)
-
     def _agent_is_back(self, agent: Agent, now: float) -> None:
         key = agent.agent_info.id.value
         was_recovered = self.recovered.pop(key, None) is not None
@@ -176,12 +160,12 @@ class Cluster:
             if found.task.agent_id.value != key:
                 continue
             self.changed.add(task_key)
-            if found.is_lost or (was_recovered and self._is_old(found)):
+            if found.is_lost or (was_recovered and self._is_old(task_key)):
                 self._doubtful[task_key] = now + DOUBT
 
-    def _is_old(self, found: Instance) -> bool:
+    def _is_old(self, key: TaskKey) -> bool:
         """It was known before this subscription began, and has not been told of since."""
-        return found.heard < self._began
+        return self._heard[key] < self._began
 
     def _put_framework(self, key: str, info: FrameworkInfo) -> None:
         if self.frameworks.get(key) != info:
@@ -197,33 +181,35 @@ class Cluster:
     def _take_tasks(self, said: GetTasks, asked_at: int, now: float) -> set[TaskKey]:
         """Take over what is not known better; the keys of all tasks that are told of."""
         known: set[TaskKey] = set()
-        for task in self._read(said.tasks, Task):
+        for task in said.tasks:
             known.add(task.key)
             self._put_told(task, asked_at, now)
-        for task in self._read(said.unreachable_tasks, Task):
+        for task in said.unreachable_tasks:
             known.add(task.key)
             self._put_told(task, asked_at, now)
             found = self.tasks.get(task.key)
-            if found is not None and found.heard <= asked_at:
-                self._keep(instance.lost(found, now))
+            if found is not None and self._heard[task.key] <= asked_at:
+                self._keep(instance.lost(found, now), asked_at)
         return known
 
     def _put_told(self, task: Task, asked_at: int, now: float) -> None:
         before = self.tasks.get(task.key)
-        if before is None or before.heard <= asked_at:
-            self._keep(instance.of(task, before, heard=asked_at, now=now))
+        if before is None or self._heard[task.key] <= asked_at:
+            self._keep(instance.of(task, before, now=now), asked_at)
 
     def _put_task(self, task: Task, now: float) -> None:
         before = self.tasks.get(task.key)
-        self._keep(instance.of(task, before, heard=self.heard, now=now))
+        self._keep(instance.of(task, before, now=now), self.heard)
 
-    def _keep(self, found: Instance) -> None:
+    def _keep(self, found: Instance, heard: int) -> None:
         key = found.task.key
         if not found.is_lost:
             self._doubtful.pop(key, None)
         if found.is_over:
             self._drop((key,))
-        elif self.tasks.get(key) != found:
+            return
+        self._heard[key] = heard
+        if self.tasks.get(key) != found:
             self.tasks[key] = found
             self.changed.add(key)
 
@@ -232,7 +218,7 @@ class Cluster:
             [
                 key
                 for key, found in self.tasks.items()
-                if key not in known and found.heard <= asked_at and not self._is_held(found)
+                if key not in known and self._heard[key] <= asked_at and not self._is_held(found)
             ]
         )
 
@@ -243,17 +229,8 @@ class Cluster:
         for key in tuple(keys):
             if self.tasks.pop(key, None) is not None:
                 self.changed.add(key)
+                del self._heard[key]
             self._doubtful.pop(key, None)
 
     def _touch(self, concerns: Callable[[Instance], bool]) -> None:
         self.changed.update(key for key, found in self.tasks.items() if concerns(found))
-
-    def _read(self, raws: Iterable[msgspec.Raw], kind: type[T]) -> list[T]:
-        """Those that make sense; the others are told of."""
-        found = []
-        for raw in raws:
-            try:
-                found.append(msgspec.json.decode(raw, type=kind))
-            except msgspec.MsgspecError as error:
-                self._unread(kind.__name__.lower(), str(error))
-        return found

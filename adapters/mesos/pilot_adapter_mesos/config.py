@@ -27,6 +27,9 @@ class MesosConfig(Config, frozen=True):
     `Authorization` header; read again at every session."""
     ca_file: Path | None = None
     """Certificates of the authorities to trust instead of the system's, as PEM."""
+    wire: Literal["json", "protobuf"] = "json"
+    """In which form the master is to speak. Large clusters spare it work with `protobuf`, which
+    costs a little more here."""
     resync: Duration = Duration(30)
     """How often tasks and agents are listed besides following events, which do not tell all."""
     hold: Duration = Duration(600)

@@ -29,8 +29,8 @@ _ENDED = frozenset(
 
 
 class Instance(msgspec.Struct, frozen=True):
-    """`heard` is the number of the event that told of it last; `lost_at` is in the caller's
-    seconds."""
+    """`task` is what does not change while it runs, so without its state and its statuses.
+    `lost_at` is in the caller's seconds."""
 
     task: Task
     state: str
@@ -41,7 +41,6 @@ class Instance(msgspec.Struct, frozen=True):
     networks: tuple[NetworkInfo, ...] = ()
     container: str = ""
     lost_at: float | None = None
-    heard: int = 0
 
     @property
     def is_lost(self) -> bool:
@@ -57,9 +56,10 @@ class Instance(msgspec.Struct, frozen=True):
         return self.state in (RUNNING, KILLING) or self.is_lost
 
 
-def of(task: Task, before: Instance | None, *, heard: int, now: float) -> Instance:
+def of(task: Task, before: Instance | None, *, now: float) -> Instance:
     """The instance that a task in full describes; `before` is what was known of it."""
-    found = _from_statuses(Instance(task, task.state, heard=heard), task.statuses)
+    lasting = msgspec.structs.replace(task, state="", statuses=())
+    found = _from_statuses(Instance(lasting, task.state), task.statuses)
     if before is not None:
         found = msgspec.structs.replace(
             found,
@@ -72,12 +72,11 @@ def of(task: Task, before: Instance | None, *, heard: int, now: float) -> Instan
     return _with_loss(found, last, now if lost_at is None else lost_at)
 
 
-def updated(before: Instance, update: TaskUpdated, *, heard: int, now: float) -> Instance:
+def updated(before: Instance, update: TaskUpdated, *, now: float) -> Instance:
     """The instance after a TASK_UPDATED; its `state` is the newest, not that of its status."""
     status = update.status
-    found = msgspec.structs.replace(
-        _heard(before, status), state=update.state or status.state, heard=heard
-    )
+    state = update.state or status.state
+    found = msgspec.structs.replace(_heard(before, status), state=state)
     return _with_loss(found, status, now if before.lost_at is None else before.lost_at)
 
 

@@ -17,8 +17,8 @@ from types import TracebackType
 from urllib.parse import urljoin
 
 import aiohttp
-import msgspec
 
+from pilot_adapter_mesos.wire import Wire
 from pilot_core.adapter import Denied, Unavailable
 from pilot_core.connector import Connector
 
@@ -32,9 +32,15 @@ class Master:
     """A conversation with whoever leads; `async with`."""
 
     def __init__(
-        self, urls: Sequence[str], *, credentials: Path | None = None, ca_file: Path | None = None
+        self,
+        urls: Sequence[str],
+        wire: Wire,
+        *,
+        credentials: Path | None = None,
+        ca_file: Path | None = None,
     ) -> None:
-        self._urls, self._credentials, self._ca_file = urls, credentials, ca_file
+        self._urls, self._wire = urls, wire
+        self._credentials, self._ca_file = credentials, ca_file
         self._leader = ""
         self._http: aiohttp.ClientSession
 
@@ -42,7 +48,7 @@ class Master:
         tls = ssl.create_default_context(cafile=self._ca_file) if self._ca_file else True
         self._http = aiohttp.ClientSession(
             connector=Connector(ssl=tls),
-            headers={"Content-Type": "application/json", "Accept": "application/json"},
+            headers={"Content-Type": self._wire.content_type, "Accept": self._wire.content_type},
             timeout=_TIMEOUT,
             cookie_jar=aiohttp.DummyCookieJar(),
             read_bufsize=1 << 20,
@@ -94,7 +100,7 @@ class Master:
     ) -> aiohttp.ClientResponse:
         answer = await self._http.post(
             url,
-            data=msgspec.json.encode({"type": call}),
+            data=self._wire.call(call),
             headers=_authorization(self._credentials),
             allow_redirects=False,
             timeout=timeout,

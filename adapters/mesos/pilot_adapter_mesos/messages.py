@@ -1,8 +1,7 @@
 """What is read of Mesos' v1 messages: the fields that a mesh needs, and no others.
 
-Names are those of the JSON form. What a message leaves out has its default here, as older masters
-leave out empty lists. Tasks, agents and frameworks of a snapshot are kept raw until each is read on
-its own: one that makes no sense harms no other.
+Names are those of the JSON form, and so are the names of states. What a message leaves out has its
+default here, as older masters leave out empty lists.
 
 Source: mesos/v1/mesos.proto, mesos/v1/master/master.proto.
 """
@@ -19,7 +18,7 @@ class Id(msgspec.Struct, frozen=True, gc=False):
 
 
 class Label(msgspec.Struct, frozen=True, gc=False):
-    key: str
+    key: str = ""
     value: str = ""
 
 
@@ -31,8 +30,8 @@ class Labels(msgspec.Struct, frozen=True):
 
 
 class Range(msgspec.Struct, frozen=True, gc=False):
-    begin: int
-    end: int
+    begin: int = 0
+    end: int = -1
 
 
 class Ranges(msgspec.Struct, frozen=True):
@@ -76,7 +75,6 @@ class Discovery(msgspec.Struct, frozen=True):
 
 
 class IpAddress(msgspec.Struct, frozen=True, gc=False):
-    protocol: str = ""
     ip_address: str = ""
 
 
@@ -87,7 +85,7 @@ class NetworkInfo(msgspec.Struct, frozen=True):
 
 
 class Docker(msgspec.Struct, frozen=True):
-    network: str = ""
+    network: str = "HOST"
     port_mappings: tuple[PortMapping, ...] = ()
 
 
@@ -137,6 +135,10 @@ class TaskStatus(msgspec.Struct, frozen=True):
     unreachable_time: Time | None = None
 
 
+class HealthCheck(msgspec.Struct, frozen=True, gc=False):
+    """That there is one is all that matters here."""
+
+
 class Task(msgspec.Struct, frozen=True):
     name: str = ""
     task_id: Id = Id()
@@ -150,7 +152,7 @@ class Task(msgspec.Struct, frozen=True):
     labels: Labels = Labels()
     discovery: Discovery = Discovery()
     container: Container = Container()
-    health_check: dict[str, Any] | None = None
+    health_check: HealthCheck | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -210,17 +212,17 @@ class Framework(msgspec.Struct, frozen=True):
 
 
 class GetTasks(msgspec.Struct, frozen=True):
-    tasks: tuple[msgspec.Raw, ...] = ()
-    unreachable_tasks: tuple[msgspec.Raw, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    unreachable_tasks: tuple[Task, ...] = ()
 
 
 class GetAgents(msgspec.Struct, frozen=True):
-    agents: tuple[msgspec.Raw, ...] = ()
-    recovered_agents: tuple[msgspec.Raw, ...] = ()
+    agents: tuple[Agent, ...] = ()
+    recovered_agents: tuple[AgentInfo, ...] = ()
 
 
 class GetFrameworks(msgspec.Struct, frozen=True):
-    frameworks: tuple[msgspec.Raw, ...] = ()
+    frameworks: tuple[Framework, ...] = ()
 
 
 class GetState(msgspec.Struct, frozen=True):
@@ -230,6 +232,8 @@ class GetState(msgspec.Struct, frozen=True):
 
 
 class Subscribed(msgspec.Struct, frozen=True):
+    """The first record of a stream: all that the master knows."""
+
     get_state: GetState = GetState()
     heartbeat_interval_seconds: float = 15.0
 
@@ -261,11 +265,10 @@ class AgentRemoved(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One record of the stream; `type` says which field is there."""
+    """Any other record of a stream; `type` says which field is there."""
 
     type: Any = ""
     """A text; what this master's version has no name for is an empty object."""
-    subscribed: Subscribed | None = None
     task_added: TaskAdded | None = None
     task_updated: TaskUpdated | None = None
     framework_added: FrameworkEvent | None = None

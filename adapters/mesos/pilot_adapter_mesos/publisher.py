@@ -24,9 +24,9 @@ class Publisher:
         self._refused: set[TaskKey] = set()
         cluster.changed.update(cluster.tasks)
 
-    def publish(self) -> None:
-        """Put whatever looks different now."""
-        changed, self._cluster.changed = self._cluster.changed, set()
+    def publish(self, at_most: int | None = None) -> bool:
+        """Put whatever looks different now, of so many tasks. True while there is more."""
+        changed = self._take(at_most)
         touched: set[ServiceKey] = set()
         for key in changed:
             touched |= self._place(key)
@@ -34,6 +34,14 @@ class Publisher:
             self._put_service(service)
         for key in sorted(changed - self._refused):
             self._put_task(key)
+        return bool(self._cluster.changed)
+
+    def _take(self, at_most: int | None) -> set[TaskKey]:
+        waiting = self._cluster.changed
+        if at_most is None or len(waiting) <= at_most:
+            self._cluster.changed = set()
+            return waiting
+        return {waiting.pop() for _ in range(at_most)}
 
     def drain(self, hostnames: frozenset[str]) -> None:
         """Maintenance has begun or ended on these machines and no others."""
@@ -49,6 +57,8 @@ class Publisher:
         """Work out the task's member; the services that this concerns."""
         before = self._members.get(key)
         after = self._member(key, before)
+        if after == before:
+            return set()
         touched = {member.key for member in (before, after) if member is not None}
         if before is not None:
             self._services[before.key].discard(key)

@@ -7,27 +7,35 @@ import fake_mesos
 import msgspec
 from fake_mesos import AGENT, FRAMEWORK, FakeMaster, agent, framework, status, task, updated
 from pilot_adapter_mesos.cluster import DOUBT, Cluster
-from pilot_adapter_mesos.messages import Event, GetAgents, GetState, GetTasks
+from pilot_adapter_mesos.json_wire import JsonWire
+from pilot_adapter_mesos.messages import Event, GetState
 
 HOLD = 600.0
 
 
 def cluster() -> Cluster:
-    return Cluster(hold=HOLD, unread=lambda what, why: None)
+    return Cluster(hold=HOLD)
 
 
 def decoded(said: Any, kind: Any) -> Any:
     return msgspec.json.decode(json.dumps(said), type=kind)
 
 
+def wire(unread: list[str] | None = None) -> JsonWire:
+    return JsonWire(lambda what, why: (unread if unread is not None else []).append(what))
+
+
+def state(master: FakeMaster) -> GetState:
+    return wire().state(json.dumps(master.state()).encode())
+
+
 def begin(found: Cluster, master: FakeMaster, now: float = 0.0) -> None:
-    found.begin(decoded(master.state(), GetState), now)
+    found.begin(state(master), now)
 
 
 def resync(found: Cluster, master: FakeMaster, asked_at: int, now: float = 0.0) -> None:
-    state = master.state()
-    tasks, agents = decoded(state["get_tasks"], GetTasks), decoded(state["get_agents"], GetAgents)
-    found.resync(tasks, agents, asked_at, now)
+    said = state(master)
+    found.resync(said.get_tasks, said.get_agents, asked_at, now)
 
 
 def apply(found: Cluster, *events: dict[str, Any], now: float = 0.0) -> None:
@@ -120,7 +128,7 @@ def test_an_agent_that_never_returns_is_given_up_with_its_tasks():
     found = cluster()
     begin(found, master("a"))
     after = FakeMaster()
-    after.agents, after.recovered = {}, [agent()]
+    after.agents, after.recovered = {}, [agent()["agent_info"]]
     begin(found, after, now=100)
     found.expire(100 + HOLD - 1)
     assert ["a"] == ids(found)
@@ -166,16 +174,15 @@ def test_a_framework_that_is_removed_takes_its_tasks_along_and_no_others():
 
 def test_one_task_that_makes_no_sense_harms_no_other():
     unread: list[str] = []
-    found = Cluster(hold=HOLD, unread=lambda what, why: unread.append(what))
-    real = master("a", "b")
+    found, real = cluster(), master("a", "b")
     real.tasks["b"]["statuses"] = "none"
-    begin(found, real)
+    found.begin(wire(unread).state(json.dumps(real.state()).encode()), 0)
     assert (["a"], ["task"]) == (ids(found), unread)
 
 
 def test_lists_that_older_masters_leave_out_are_empty():
     found = cluster()
-    found.begin(decoded({"get_tasks": {}, "get_agents": {}}, GetState), 0)
+    found.begin(wire().state(b'{"get_tasks": {}, "get_agents": {}}'), 0)
     assert {} == found.tasks
 
 
@@ -208,3 +215,13 @@ def test_only_tasks_that_may_look_different_are_named():
     real.agents[AGENT] = drained
     resync(found, real, found.heard)
     assert {(FRAMEWORK, "a"), (FRAMEWORK, "b")} == found.changed
+
+
+def test_a_listing_after_events_that_says_the_same_changes_nothing():
+    found, real = cluster(), master("a")
+    begin(found, real)
+    apply(found, updated("a", "TASK_RUNNING", healthy=True), {"type": "HEARTBEAT"})
+    found.changed.clear()
+    real.tasks["a"]["statuses"] += [status("a", "TASK_RUNNING", healthy=True)]
+    resync(found, real, found.heard)
+    assert set() == found.changed

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import fake_mesos
-import msgspec
 import pytest
 from pilot_adapter_mesos.cluster import Cluster
 from pilot_adapter_mesos.config import MesosConfig
-from pilot_adapter_mesos.messages import Event
+from pilot_adapter_mesos.json_wire import JsonWire
+from pilot_adapter_mesos.messages import Subscribed
 from pilot_adapter_mesos.publisher import Publisher
 
 from pilot_core.model import Locality, Protocol
@@ -28,7 +28,8 @@ class Replay:
     def __init__(self, name: str) -> None:
         self.lines = [json.loads(line) for line in _file(name).read_text().splitlines()]
         self.unread: list[tuple[str, str]] = []
-        self.cluster = Cluster(hold=600, unread=lambda what, why: self.unread.append((what, why)))
+        self.cluster = Cluster(hold=600)
+        self._wire = JsonWire(lambda what, why: self.unread.append((what, why)))
         self.sink = RecordingSink()
         self._publisher = Publisher(self.cluster, CONFIG, self.sink)
 
@@ -49,11 +50,11 @@ class Replay:
         self._publisher.publish()
 
     def _take(self, said: dict[str, Any], now: float) -> None:
-        event = msgspec.json.decode(json.dumps(said), type=Event)
-        if event.subscribed is not None:
-            self.cluster.begin(event.subscribed.get_state, now)
+        record = self._wire.record(json.dumps(said).encode())
+        if isinstance(record, Subscribed):
+            self.cluster.begin(record.get_state, now)
         else:
-            assert self.cluster.apply(event, now), said["type"]
+            assert self.cluster.apply(record, now), said["type"]
         self.cluster.expire(now)
         self._publisher.publish()
 

@@ -25,7 +25,7 @@ AGENT_IP = "10.9.9.9"
 
 def an_instance(said: dict[str, Any]) -> Instance:
     made = msgspec.json.decode(json.dumps(said), type=Task)
-    return instance.of(made, None, heard=1, now=0.0)
+    return instance.of(made, None, now=0.0)
 
 
 def with_ports(*said: dict[str, Any], **more: Any) -> Instance:

@@ -1,0 +1,137 @@
+"""Messages as JSON. Each task, agent and framework of a list is read on its own: one that makes no
+sense harms no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import msgspec
+
+from pilot_adapter_mesos.messages import (
+    Agent,
+    AgentInfo,
+    ClusterStatus,
+    Event,
+    Framework,
+    GetAgents,
+    GetFrameworks,
+    GetState,
+    GetTasks,
+    Subscribed,
+    Task,
+)
+from pilot_adapter_mesos.wire import NoMessage, Unread
+
+T = TypeVar("T")
+_Raws = tuple[msgspec.Raw, ...]
+
+
+class _Tasks(msgspec.Struct, frozen=True):
+    tasks: _Raws = ()
+    unreachable_tasks: _Raws = ()
+
+
+class _Agents(msgspec.Struct, frozen=True):
+    agents: _Raws = ()
+    recovered_agents: _Raws = ()
+
+
+class _Frameworks(msgspec.Struct, frozen=True):
+    frameworks: _Raws = ()
+
+
+class _State(msgspec.Struct, frozen=True):
+    get_tasks: _Tasks = _Tasks()
+    get_agents: _Agents = _Agents()
+    get_frameworks: _Frameworks = _Frameworks()
+
+
+class _Subscribed(msgspec.Struct, frozen=True):
+    get_state: _State = _State()
+    heartbeat_interval_seconds: float = 15.0
+
+
+class _Record(Event, frozen=True):
+    subscribed: _Subscribed | None = None
+
+
+class _Status(msgspec.Struct, frozen=True):
+    status: ClusterStatus = ClusterStatus()
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    get_tasks: _Tasks = _Tasks()
+    get_agents: _Agents = _Agents()
+    get_maintenance_status: _Status = _Status()
+
+
+_record = msgspec.json.Decoder(_Record)
+_answer = msgspec.json.Decoder(_Answer)
+_state = msgspec.json.Decoder(_State)
+
+
+class JsonWire:
+    """`unread` hears of an object that makes no sense: what it is, and why."""
+
+    content_type = "application/json"
+
+    def __init__(self, unread: Unread) -> None:
+        self._unread = unread
+
+    def call(self, kind: str) -> bytes:
+        return msgspec.json.encode({"type": kind})
+
+    def record(self, data: bytes) -> Event | Subscribed:
+        found = _decoded(_record.decode, data)
+        if found.subscribed is None:
+            return found
+        return Subscribed(
+            self._state(found.subscribed.get_state), found.subscribed.heartbeat_interval_seconds
+        )
+
+    def tasks(self, answer: bytes) -> GetTasks:
+        return self._tasks(_decoded(_answer.decode, answer).get_tasks)
+
+    def agents(self, answer: bytes) -> GetAgents:
+        return self._agents(_decoded(_answer.decode, answer).get_agents)
+
+    def maintenance(self, answer: bytes) -> ClusterStatus:
+        return _decoded(_answer.decode, answer).get_maintenance_status.status
+
+    def state(self, said: bytes) -> GetState:
+        """What GET_STATE answers, and what a stream begins with."""
+        return self._state(_decoded(_state.decode, said))
+
+    def _state(self, said: _State) -> GetState:
+        return GetState(
+            self._tasks(said.get_tasks),
+            self._agents(said.get_agents),
+            GetFrameworks(self._read(said.get_frameworks.frameworks, Framework)),
+        )
+
+    def _tasks(self, said: _Tasks) -> GetTasks:
+        return GetTasks(self._read(said.tasks, Task), self._read(said.unreachable_tasks, Task))
+
+    def _agents(self, said: _Agents) -> GetAgents:
+        return GetAgents(
+            self._read(said.agents, Agent), self._read(said.recovered_agents, AgentInfo)
+        )
+
+    def _read(self, raws: Iterable[msgspec.Raw], kind: type[T]) -> tuple[T, ...]:
+        """Those that make sense; the others are told of."""
+        found = []
+        for raw in raws:
+            try:
+                found.append(msgspec.json.decode(raw, type=kind))
+            except msgspec.MsgspecError as error:
+                self._unread(kind.__name__.lower(), str(error))
+        return tuple(found)
+
+
+def _decoded(decode: Callable[[bytes], T], data: bytes) -> T:
+    try:
+        return decode(data)
+    except msgspec.MsgspecError as error:
+        raise NoMessage(str(error)) from None
