@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
@@ -105,9 +106,15 @@ class MesosFramework:
 
     async def launch(self, said: Json, agent: MesosAgent) -> None:
         """Launch it with the next offer of this agent, and wait until it is there."""
-        self._wanted.append((agent.hostname, said))
+        await self.launch_all([said], agent)
+
+    async def launch_all(self, said: Iterable[Json], agent: MesosAgent) -> None:
+        """The same for many, with one offer."""
+        said = list(said)
+        self._wanted += ((agent.hostname, each) for each in said)
         await self.call("REVIVE")
-        await agent.has(said["task_id"]["value"])
+        for each in said:
+            await agent.has(each["task_id"]["value"])
 
     async def teardown(self) -> None:
         """Be removed for good, with all tasks."""

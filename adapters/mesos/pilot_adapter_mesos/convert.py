@@ -32,6 +32,10 @@ class Member(msgspec.Struct, frozen=True):
     """None while it serves nothing that anybody could reach."""
     problems: tuple[str, ...] = ()
 
+    def says_as_much_as(self, other: Member) -> bool:
+        """Both say the same of their service: only the endpoint may differ."""
+        return (self.key, self.hostname, self.ports) == (other.key, other.hostname, other.ports)
+
 
 def member(
     found: Instance,

@@ -57,7 +57,8 @@ class Publisher:
         """Work out the task's member; the services that this concerns."""
         before = self._members.get(key)
         after = self._member(key, before)
-        if after == before:
+        if before is not None and after is not None and before.says_as_much_as(after):
+            self._members[key] = after
             return set()
         touched = {member.key for member in (before, after) if member is not None}
         if before is not None:
