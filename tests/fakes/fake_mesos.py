@@ -14,6 +14,9 @@ from aiohttp import web
 
 FRAMEWORK, AGENT = "fw-0001", "agent-0001"
 _AGENT_IP = "127.0.0.11"
+_ACCEPTING = 5
+"""Turns of the loop until a connection that was just accepted is known to the server: one that the
+server does not know when it closes, is never closed."""
 Message = dict[str, Any]
 
 
@@ -120,6 +123,8 @@ class FakeMaster:
         """Go away: streams end, connections are refused."""
         self.end_streams()
         if self._runner is not None:
+            for _ in range(_ACCEPTING):
+                await asyncio.sleep(0)
             await self._runner.cleanup()
             self._runner = None
 

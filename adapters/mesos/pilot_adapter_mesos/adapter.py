@@ -28,6 +28,8 @@ _MISSED_HEARTBEATS = 3
 _TICK = 1.0
 _AT_ONCE = 100
 """Tasks that are published before the stream is looked at again."""
+_LARGE = 1 << 18
+"""Bytes of a record that is read in a thread: a snapshot, which nothing has to wait for."""
 
 
 class Mesos(Adapter):
@@ -86,18 +88,19 @@ class _Session:
                 raise Unavailable("the master has ended the stream of events")
             try:
                 for record in records.feed(data):
-                    self._take(record)
+                    await self._take(record)
             except NotRecords as error:
                 raise Unavailable(f"not a stream of events: {error}") from None
 
-    def _take(self, data: bytes) -> None:
-        now = self._host.clock.monotonic()
+    async def _take(self, data: bytes) -> None:
+        read = self._wire.record
         try:
-            record = self._wire.record(data)
+            record = await asyncio.to_thread(read, data) if len(data) > _LARGE else read(data)
         except NoMessage as error:
             self._host.metrics.count("unread_events")
             self._host.log.warning("event makes no sense", extra={"error": str(error)})
             return
+        now = self._host.clock.monotonic()
         if isinstance(record, Subscribed):
             self._patience = record.heartbeat_interval_seconds * _MISSED_HEARTBEATS
             self._cluster.begin(record.get_state, now)
@@ -135,8 +138,11 @@ class _Session:
         while True:
             asked_at = self._cluster.heard
             try:
-                tasks = self._wire.tasks(await master.ask("GET_TASKS"))
-                agents = self._wire.agents(await master.ask("GET_AGENTS"))
+                # In a thread: of a large cluster they take longer than an event may wait.
+                said = await master.ask("GET_TASKS")
+                tasks = await asyncio.to_thread(self._wire.tasks, said)
+                said = await master.ask("GET_AGENTS")
+                agents = await asyncio.to_thread(self._wire.agents, said)
                 status = self._wire.maintenance(await master.ask("GET_MAINTENANCE_STATUS"))
             except NoMessage as error:
                 raise Unavailable(f"an answer makes no sense: {error}") from None
