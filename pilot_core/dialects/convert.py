@@ -50,6 +50,10 @@ def hostname_of(written: str) -> str:
     return lowered if sound else ""
 
 
+def is_namespace(written: str) -> bool:
+    return _NAMESPACE.fullmatch(written) is not None
+
+
 class Converter:
     """Converts the entries of one file."""
 
@@ -79,8 +83,8 @@ class Converter:
     def _check(self, entry: ServiceEntry, refuse: Refuse) -> None:
         if not hostname_of(entry.hostname):
             refuse(("hostname",), f'"{entry.hostname[:80]}" is no hostname: {_HOSTNAME_RULE}')
-        if not _NAMESPACE.fullmatch(entry.namespace):
-            refuse(("namespace",), f"a namespace is made of {_NAMESPACE_RULE}")
+        if not is_namespace(entry.namespace):
+            refuse(("namespace",), f"a namespace is made of {NAMESPACE_RULE}")
         for index, namespace in enumerate(entry.visibility):
             if namespace not in (EVERYWHERE, OWN_NAMESPACE) and not _NAMESPACE.fullmatch(namespace):
                 refuse(
@@ -130,7 +134,7 @@ class Converter:
 
 
 _HOSTNAME_RULE = "labels of letters, digits, - and _ with dots between, and at most a `*.` in front"
-_NAMESPACE_RULE = "1 to 63 letters, digits, - and _"
+NAMESPACE_RULE = "1 to 63 letters, digits, - and _"
 
 
 def _ports(entries: tuple[PortEntry, ...], refuse: Refuse) -> Iterator[Port]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from pilot_core.model import Health, Protocol, Resolution, TlsMode
+from pilot_core.model import Health, InboundTls, Protocol, Resolution, TlsMode
 from pilot_core.model.service import EVERYWHERE
 
 Number = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -65,3 +65,16 @@ class RootsEntry(msgspec.Struct, frozen=True, gc=False):
     name: str
     certificates: str
     """In PEM, one after another."""
+
+
+class InboundEntry(msgspec.Struct, frozen=True, gc=False):
+    """Who may connect to sidecars: of the mesh, of a namespace, or of workloads in one."""
+
+    namespace: str = ""
+    workload: str = ""
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
+    mode: InboundTls | None = None
+    """strict: callers with a certificate of the mesh; permissive: these and plaintext; disabled:
+    plaintext only."""
+    ports: Mapping[str, InboundTls] = msgspec.field(default_factory=dict)
+    """By the endpoints' own port number, where that is another one."""

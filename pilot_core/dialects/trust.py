@@ -1,4 +1,4 @@
-"""The parts of a catalogue document that say whom to believe.
+"""The parts of a catalogue document that say whom to believe, and who may connect.
 
 Rule 1: an entry that is wrong is refused alone, and what stood under its name before stays.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-from pilot_core.dialects.entries import RootsEntry
+from pilot_core.dialects.convert import NAMESPACE_RULE, is_namespace
+from pilot_core.dialects.entries import InboundEntry, RootsEntry
 from pilot_core.document import Decoder, Findings, Node, Sequence
 from pilot_core.document.words import Where
 from pilot_core.errors import Finding
-from pilot_core.model import Origin, RecordKey, Roots, Trust
+from pilot_core.model import Inbound, Origin, RecordKey, Roots, Trust
 
 Refuse: TypeAlias = Callable[[str, str], None]
 """Called with the key of an entry that is wrong, and what is wrong with it."""
@@ -26,8 +27,40 @@ def _roots(entry: RootsEntry, origin: Origin, refuse: Refuse) -> Roots:
     return Roots(name=entry.name, certificates=entry.certificates, origin=origin)
 
 
+def _inbound(entry: InboundEntry, origin: Origin, refuse: Refuse) -> Inbound:
+    if entry.namespace and not is_namespace(entry.namespace):
+        refuse("namespace", f"a namespace is made of {NAMESPACE_RULE}")
+    if not entry.namespace and (entry.workload or entry.labels):
+        refuse("namespace", "a workload is chosen within a namespace: say which")
+    if entry.mode is None and not entry.ports:
+        refuse("mode", "expected strict, permissive or disabled, found nothing")
+    for port in entry.ports:
+        if not port.isdecimal() or not 0 < int(port[:6]) < 65536:
+            refuse("ports", f'"{port[:20]}" is not a number from 1 to 65535')
+    return Inbound(
+        name=_scope(entry),
+        namespace=entry.namespace,
+        workload=entry.workload,
+        labels=tuple(sorted(entry.labels.items())),
+        mode=entry.mode,
+        ports=tuple(
+            sorted((int(port[:6]), mode) for port, mode in entry.ports.items() if port.isdecimal())
+        ),
+        origin=origin,
+    )
+
+
+def _scope(entry: InboundEntry) -> str:
+    """What it is about, which is its name: about one thing, the first registry decides."""
+    labels = [f"{key}={value}" for key, value in sorted(entry.labels.items())]
+    workload = [entry.workload] if entry.workload else []
+    return "/".join((entry.namespace or _MESH, *workload, *labels))
+
+
+_MESH = "*"
 _READERS: dict[str, tuple[type, Callable[[Any, Origin, Refuse], Trust]]] = {
     "roots": (RootsEntry, _roots),
+    "inbound": (InboundEntry, _inbound),
 }
 KINDS = tuple(_READERS)
 

@@ -13,6 +13,7 @@ from pilot_core.model.endpoint import (
     Shard,
     TlsMode,
 )
+from pilot_core.model.inbound import Inbound, InboundTls
 from pilot_core.model.merge import Conflict, MeshService
 from pilot_core.model.origin import NOWHERE, Origin
 from pilot_core.model.policy import Authorization, Policy, Traffic
@@ -37,6 +38,8 @@ __all__ = [
     "Endpoints",
     "Evidence",
     "Health",
+    "Inbound",
+    "InboundTls",
     "Locality",
     "MeshService",
     "Mode",

@@ -1,4 +1,4 @@
-"""Trust: whose certificates proxies believe, and what they ask of those who connect to them."""
+"""Trust: whose certificates proxies believe."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import ClassVar, TypeAlias
 
 import msgspec
 
+from pilot_core.model.inbound import Inbound
 from pilot_core.model.origin import NOWHERE, Origin
 
 
@@ -26,4 +27,4 @@ class Roots(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="roots", ta
         return ("roots", self.name)
 
 
-Trust: TypeAlias = Roots
+Trust: TypeAlias = Roots | Inbound

@@ -8,14 +8,18 @@ Rule 3: an equal value is no change and is in no delta.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TypeVar
 
 from pilot_core.model.delta import Delta
 from pilot_core.model.endpoint import Endpoint, Shard
+from pilot_core.model.inbound import Inbound, InboundRules
 from pilot_core.model.merge import MeshService
 from pilot_core.model.record import Claim, RecordKey
 from pilot_core.model.service import EVERYWHERE, Service
 from pilot_core.model.table import Table
 from pilot_core.model.trust import Roots
+
+R = TypeVar("R", Roots, Inbound)
 
 _NO_NAMES: Table[str, bool] = Table()
 _NO_SHARDS: tuple[Shard, ...] = ()
@@ -30,12 +34,21 @@ class World:
     have no endpoints.
     """
 
-    __slots__ = ("_by_address", "_by_namespace", "_private_to", "endpoints", "policies", "services")
+    __slots__ = (
+        "_by_address",
+        "_by_namespace",
+        "_private_to",
+        "endpoints",
+        "inbound",
+        "policies",
+        "services",
+    )
 
     services: Table[str, MeshService]
     endpoints: Table[str, tuple[Shard, ...]]
     policies: Table[RecordKey, tuple[Claim, ...]]
     """Whoever says something under that key, the decisive one first."""
+    inbound: InboundRules
     _by_address: Table[str, Table[str, bool]]
     _by_namespace: Table[str, Table[str, bool]]
     _private_to: Table[str, Table[str, bool]]
@@ -44,6 +57,7 @@ class World:
         self.services = Table()
         self.endpoints = Table()
         self.policies = Table()
+        self.inbound = InboundRules()
         self._by_address = Table()
         self._by_namespace = Table()
         self._private_to = Table()
@@ -67,6 +81,9 @@ class World:
         world.services = _replace(self.services, new_services)
         world.endpoints = _replace(self.endpoints, new_endpoints)
         world.policies = _replace(self.policies, new_policies)
+        world.inbound = self.inbound
+        if any(kind == Inbound.kind for kind, _ in new_policies):
+            world.inbound = InboundRules(world._decisive(Inbound))
         world._by_namespace = self._index_namespaces(new_services)
         world._private_to = self._index_audiences(new_services)
         moved = self._moved_addresses(new_endpoints)
@@ -89,9 +106,12 @@ class World:
 
     def roots(self) -> Iterator[Roots]:
         """The decisive roots of each name, sorted by name."""
-        for key in sorted(key for key in self.policies if key[0] == Roots.kind):
+        return self._decisive(Roots)
+
+    def _decisive(self, kind: type[R]) -> Iterator[R]:
+        for key in sorted(key for key in self.policies if key[0] == kind.kind):
             record = self.policies[key][0].record
-            if isinstance(record, Roots):
+            if isinstance(record, kind):
                 yield record
 
     def endpoints_of(self, hostname: str) -> Iterator[Endpoint]:

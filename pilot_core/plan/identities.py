@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pilot_core.model import Endpoint, Port, Service, TlsMode
+from pilot_core.model import Endpoint, InboundTls, Port, Service, TlsMode
+from pilot_core.model.inbound import InboundRules
 
 SCHEME = "spiffe://"
+NO_RULES = InboundRules()
 DEFAULT_TRUST_DOMAIN = "cluster.local"
 _DEFAULT_ACCOUNT = "default"
 
@@ -26,14 +28,30 @@ def of(endpoint: Endpoint, service: Service, trust_domain: str) -> str:
     return endpoint.identity or f"{prefix(trust_domain)}ns/{service.namespace}/sa/{account}"
 
 
+def tls(endpoint: Endpoint, service: Service, port: int, rules: InboundRules) -> TlsMode:
+    """How those who can speak the mesh's TLS speak to this port of the endpoint: as the registry
+    says, unless people have said that it takes nothing else, or does not take it."""
+    said = rules.mode(service.namespace, endpoint, port) if rules else None
+    if said is InboundTls.STRICT:
+        return TlsMode.MUTUAL
+    return TlsMode.PLAIN if said is InboundTls.DISABLED else endpoint.tls
+
+
 def behind(
-    endpoints: Iterable[Endpoint], service: Service, port: Port, trust_domain: str
+    endpoints: Iterable[Endpoint],
+    service: Service,
+    port: Port,
+    trust_domain: str,
+    *,
+    rules: InboundRules = NO_RULES,
 ) -> tuple[str, ...]:
-    """The ids behind a port, sorted: those of its endpoints that terminate the mesh's TLS, with
-    those that the service states besides. None where no endpoint does."""
+    """The ids behind a port, sorted: those of its endpoints that are spoken to by the mesh's TLS,
+    with those that the service states besides. None where no endpoint is."""
     found = {
         of(endpoint, service, trust_domain)
         for endpoint in endpoints
-        if endpoint.tls is TlsMode.MUTUAL and endpoint.number(port) is not None
+        if (number := endpoint.number(port)) is not None
+        and not endpoint.tls_name
+        and tls(endpoint, service, number, rules) is TlsMode.MUTUAL
     }
     return tuple(sorted(found.union(service.identities))) if found else ()

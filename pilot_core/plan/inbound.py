@@ -1,7 +1,8 @@
 """What a sidecar serves: the endpoints at its own address, handed to the application beside it.
 
 Which services a proxy stands for follows from the world: the endpoints with its address, of
-services in its namespace. Its own word decides only where the application listens.
+services in its namespace. Its own word decides only where the application listens. Who may connect
+is what people say of the workload (`pilot_core.model.inbound`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from pilot_core.model import NO_LOCALITY, Endpoint, Health, Service, World
+from pilot_core.model import NO_LOCALITY, Endpoint, Health, InboundTls, Service, World
+from pilot_core.model.inbound import strictest
 from pilot_core.plan import addresses, carried, names
 from pilot_core.plan.views import (
     CallersView,
@@ -43,10 +45,12 @@ class _Served(msgspec.Struct, frozen=True, gc=False):
     http: bool
     http2: bool
     application: tuple[str, int]
+    mode: InboundTls
 
 
 def listeners(world: World, stand: Stand) -> tuple[ForwardListenerView, ...]:
-    """One listener per address and port that an endpoint of this sidecar has."""
+    """One listener per address and port that an endpoint of this sidecar has; none where only
+    callers with a certificate may connect and it has none to show them."""
     return tuple(
         ForwardListenerView(
             name=names.listener("inbound", served.address, served.port),
@@ -55,10 +59,28 @@ def listeners(world: World, stand: Stand) -> tuple[ForwardListenerView, ...]:
             cluster=names.inbound_cluster(served.port),
             http=served.http,
             direction=Direction.INBOUND,
-            callers=CallersView(stand.trust_domain, True) if stand.trust_domain else None,
+            callers=_callers(served.mode, stand.trust_domain),
         )
         for served in _served(world, stand)
+        if stand.trust_domain or served.mode is not InboundTls.STRICT
     )
+
+
+def unserved(world: World, stand: Stand) -> tuple[str, ...]:
+    """The addresses that have no listener because only callers with a certificate may connect."""
+    if stand.trust_domain or not world.inbound:
+        return ()
+    return tuple(
+        f"{served.address}:{served.port}"
+        for served in _served(world, stand)
+        if served.mode is InboundTls.STRICT
+    )
+
+
+def _callers(mode: InboundTls, trust_domain: str) -> CallersView | None:
+    if not trust_domain or mode is InboundTls.DISABLED:
+        return None
+    return CallersView(trust_domain, plaintext=mode is InboundTls.PERMISSIVE)
 
 
 def clusters(world: World, stand: Stand) -> tuple[ClusterView, ...]:
@@ -79,15 +101,22 @@ def _cluster(served: _Served) -> ClusterView:
 
 
 def _served(world: World, stand: Stand) -> list[_Served]:
-    """By address and port; where two services share one, the first by hostname decides."""
+    """By address and port; where two services share one, the first by hostname decides, save that
+    the stricter of what is asked of callers counts."""
     found: dict[tuple[str, int], _Served] = {}
-    for address in stand.addresses:
-        if not addresses.is_own(address):
-            continue
-        for service, endpoint in _endpoints_at(world, address, stand.namespace):
-            for served in _ports(service, endpoint, address, dict(stand.applications)):
-                found.setdefault((served.address, served.port), served)
+    for served in _all_served(world, stand):
+        first = found.setdefault((served.address, served.port), served)
+        mode = strictest((first.mode, served.mode))
+        if mode is not first.mode:
+            found[served.address, served.port] = msgspec.structs.replace(first, mode=mode)
     return [found[where] for where in sorted(found.keys() - stand.taken)]
+
+
+def _all_served(world: World, stand: Stand) -> Iterator[_Served]:
+    applications = dict(stand.applications)
+    for address in filter(addresses.is_own, stand.addresses):
+        for service, endpoint in _endpoints_at(world, address, stand.namespace):
+            yield from _ports(world, service, endpoint, address, applications)
 
 
 def _endpoints_at(world: World, address: str, namespace: str) -> Iterator[tuple[Service, Endpoint]]:
@@ -101,7 +130,11 @@ def _endpoints_at(world: World, address: str, namespace: str) -> Iterator[tuple[
 
 
 def _ports(
-    service: Service, endpoint: Endpoint, address: str, applications: dict[int, str]
+    world: World,
+    service: Service,
+    endpoint: Endpoint,
+    address: str,
+    applications: dict[int, str],
 ) -> Iterator[_Served]:
     for port in carried.ports(service):
         number = endpoint.number(port)
@@ -113,4 +146,11 @@ def _ports(
         # it, and hand every request to itself.
         if application == (address, number):
             continue
-        yield _Served(address, number, port.protocol.is_http, port.protocol.is_http2, application)
+        yield _Served(
+            address=address,
+            port=number,
+            http=port.protocol.is_http,
+            http2=port.protocol.is_http2,
+            application=application,
+            mode=world.inbound.mode(service.namespace, endpoint, number) or InboundTls.PERMISSIVE,
+        )

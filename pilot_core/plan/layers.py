@@ -14,8 +14,18 @@ from typing import ClassVar, TypeAlias
 
 import msgspec
 
-from pilot_core.model import Delta, Locality, Roots, Service, World
+from pilot_core.model import Delta, Inbound, Locality, Service, World
 from pilot_core.plan import addresses, carried, inbound, names, outbound, routes
+from pilot_core.plan.triggers import (
+    ANY_INBOUND,
+    ANY_ROOTS,
+    ANYTHING_PUBLIC,
+    at_address,
+    changes_of,
+    in_namespace,
+    inbound_in,
+    named,
+)
 from pilot_core.plan.views import (
     ApiListenerView,
     ClusterView,
@@ -29,8 +39,6 @@ from pilot_core.plan.views import (
 
 CLUSTER, ENDPOINTS, LISTENER, ROUTES = "cluster", "endpoints", "listener", "routes"
 SECRET = "secret"
-ANYTHING_PUBLIC = "*"
-ANY_ROOTS = "roots"
 
 
 class Changes(msgspec.Struct, frozen=True, gc=False):
@@ -47,7 +55,7 @@ class _Key(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
 
     @property
     def watches(self) -> frozenset[str]:
-        """The triggers (see `triggers`) that can change this layer; none: it never changes."""
+        """What can change this layer (`pilot_core.plan.triggers`); nothing: it never changes."""
         return frozenset()
 
     def views(self, world: World) -> Iterator[View]:
@@ -62,6 +70,11 @@ class _Key(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
 class _ByHostname(_Key, frozen=True):
     """Base of layers that are made service by service."""
 
+    @property
+    def speaks_tls(self) -> bool:
+        """Is it for proxies that can speak the mesh's TLS?"""
+        return False
+
     def views(self, world: World) -> Iterator[View]:
         for hostname in self.hostnames(world):
             yield from self.of(world, hostname)
@@ -69,7 +82,11 @@ class _ByHostname(_Key, frozen=True):
     def changes(self, old: World, new: World, delta: Delta) -> Changes:
         put: list[View] = []
         drop: list[str] = []
-        for hostname in sorted(self.touched(new, delta)):
+        touched = set(self.touched(new, delta))
+        if self.speaks_tls and changes_of(Inbound, delta):
+            # Whom it is about cannot be told from the service alone, and it hardly ever changes.
+            touched |= {*self.hostnames(old), *self.hostnames(new)}
+        for hostname in sorted(touched):
             change = difference(tuple(self.of(old, hostname)), tuple(self.of(new, hostname)))
             put.extend(change.put)
             drop.extend(change.drop)
@@ -79,6 +96,15 @@ class _ByHostname(_Key, frozen=True):
         raise TypeError(f"{type(self).__name__} has no hostnames")
 
     def of(self, world: World, hostname: str) -> Iterable[View]:
+        """The views of one hostname."""
+        service = self.seen(world, hostname)
+        return self.views_of(world, service) if service else ()
+
+    def seen(self, world: World, hostname: str) -> Service | None:
+        """The service, if it belongs into this layer."""
+        raise TypeError(f"{type(self).__name__} sees no services")
+
+    def views_of(self, world: World, service: Service) -> Iterable[View]:
         raise TypeError(f"{type(self).__name__} has no views")
 
     def touched(self, new: World, delta: Delta) -> Iterable[str]:
@@ -88,7 +114,7 @@ class _ByHostname(_Key, frozen=True):
 class _Public(_ByHostname, frozen=True):
     @property
     def watches(self) -> frozenset[str]:
-        return frozenset((ANYTHING_PUBLIC,))
+        return frozenset((ANYTHING_PUBLIC, *_any_inbound(self.speaks_tls)))
 
     def hostnames(self, world: World) -> Iterable[str]:
         return (found.service.hostname for found in world.public())
@@ -103,7 +129,7 @@ class _Private(_ByHostname, frozen=True):
 
     @property
     def watches(self) -> frozenset[str]:
-        return frozenset((in_namespace(self.namespace),))
+        return frozenset((in_namespace(self.namespace), *_any_inbound(self.speaks_tls)))
 
     def hostnames(self, world: World) -> Iterable[str]:
         return world.private_to(self.namespace)
@@ -122,10 +148,11 @@ class PublicClusters(_Public, frozen=True):
     trust_domain: str = ""
     type: ClassVar[str] = CLUSTER
 
-    def of(self, world: World, hostname: str) -> Iterable[View]:
-        service = self.seen(world, hostname)
-        if service is None:
-            return ()
+    @property
+    def speaks_tls(self) -> bool:
+        return bool(self.trust_domain)
+
+    def views_of(self, world: World, service: Service) -> Iterable[View]:
         return outbound.clusters(world, service, trust_domain=self.trust_domain)
 
     def touched(self, new: World, delta: Delta) -> Iterable[str]:
@@ -138,10 +165,11 @@ class PrivateClusters(_Private, frozen=True):
     trust_domain: str = ""
     type: ClassVar[str] = CLUSTER
 
-    def of(self, world: World, hostname: str) -> Iterable[View]:
-        service = self.seen(world, hostname)
-        if service is None:
-            return ()
+    @property
+    def speaks_tls(self) -> bool:
+        return bool(self.trust_domain)
+
+    def views_of(self, world: World, service: Service) -> Iterable[View]:
         return outbound.clusters(world, service, trust_domain=self.trust_domain)
 
     def touched(self, new: World, delta: Delta) -> Iterable[str]:
@@ -155,10 +183,11 @@ class PublicEndpoints(_Public, frozen=True):
     mutual: bool = False
     type: ClassVar[str] = ENDPOINTS
 
-    def of(self, world: World, hostname: str) -> Iterable[View]:
-        service = self.seen(world, hostname)
-        if service is None:
-            return ()
+    @property
+    def speaks_tls(self) -> bool:
+        return self.mutual
+
+    def views_of(self, world: World, service: Service) -> Iterable[View]:
         return outbound.load_assignments(world, service, self.near, mutual=self.mutual)
 
     def touched(self, new: World, delta: Delta) -> Iterable[str]:
@@ -172,10 +201,11 @@ class PrivateEndpoints(_Private, frozen=True):
     mutual: bool = False
     type: ClassVar[str] = ENDPOINTS
 
-    def of(self, world: World, hostname: str) -> Iterable[View]:
-        service = self.seen(world, hostname)
-        if service is None:
-            return ()
+    @property
+    def speaks_tls(self) -> bool:
+        return self.mutual
+
+    def views_of(self, world: World, service: Service) -> Iterable[View]:
         return outbound.load_assignments(world, service, self.near, mutual=self.mutual)
 
     def touched(self, new: World, delta: Delta) -> Iterable[str]:
@@ -302,7 +332,7 @@ class InboundListeners(_Key, frozen=True):
 
     @property
     def watches(self) -> frozenset[str]:
-        return frozenset(at_address(a) for a in self.stand.addresses)
+        return _of_stand(self.stand)
 
     def views(self, world: World) -> Iterator[View]:
         yield from inbound.listeners(world, self.stand)
@@ -316,7 +346,7 @@ class InboundClusters(_Key, frozen=True):
 
     @property
     def watches(self) -> frozenset[str]:
-        return frozenset(at_address(a) for a in self.stand.addresses)
+        return _of_stand(self.stand)
 
     def views(self, world: World) -> Iterator[View]:
         yield from inbound.clusters(world, self.stand)
@@ -362,39 +392,6 @@ LayerKey: TypeAlias = (
 )
 
 
-def in_namespace(namespace: str) -> str:
-    """The trigger of services that this namespace sees, and not everybody."""
-    return f"namespace/{namespace}"
-
-
-def named(hostname: str) -> str:
-    """The trigger of services with this hostname, or this first label."""
-    return f"host/{hostname}"
-
-
-def at_address(address: str) -> str:
-    """The trigger of whatever is at this address."""
-    return f"address/{address}"
-
-
-def triggers(old: World, new: World, delta: Delta) -> frozenset[str]:
-    """What a change touches, in the words that `watches` uses."""
-    touched = {at_address(address) for address in delta.addresses}
-    if any(kind == Roots.kind for kind, _ in delta.policies):
-        touched.add(ANY_ROOTS)
-    for hostname in delta.hostnames:
-        touched.add(named(hostname))
-        touched.add(named(names.short_name(hostname) or hostname))
-        for world in (old, new):
-            service = world.service(hostname)
-            if service is not None:
-                touched.update(
-                    ANYTHING_PUBLIC if who == "*" else in_namespace(who)
-                    for who in service.audience()
-                )
-    return frozenset(touched)
-
-
 def difference(old: tuple[View, ...], new: tuple[View, ...]) -> Changes:
     """The views that are new or different, and the names that are gone."""
     if old == new:
@@ -405,3 +402,12 @@ def difference(old: tuple[View, ...], new: tuple[View, ...]) -> Changes:
         put=tuple(view for view in new if before.get(view.name) != view),
         drop=tuple(name for name in before if name not in after),
     )
+
+
+def _of_stand(stand: inbound.Stand) -> frozenset[str]:
+    said = (inbound_in(""), inbound_in(stand.namespace))
+    return frozenset((*(at_address(a) for a in stand.addresses), *said))
+
+
+def _any_inbound(speaks_tls: bool) -> tuple[str, ...]:
+    return (ANY_INBOUND,) if speaks_tls else ()

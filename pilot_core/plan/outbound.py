@@ -14,6 +14,7 @@ from pilot_core.model import (
     TlsMode,
     World,
 )
+from pilot_core.model.inbound import InboundRules
 from pilot_core.plan import addresses, carried, identities, names
 from pilot_core.plan.remembered import remembered
 from pilot_core.plan.views import (
@@ -38,14 +39,15 @@ def clusters(world: World, service: Service, *, trust_domain: str = "") -> tuple
     `trust_domain` is that of callers who can speak the mesh's TLS; empty for those who cannot.
     """
     found = tuple(world.endpoints_of(service.hostname))
+    rules = world.inbound if trust_domain else None
     return tuple(
         ClusterView(
             name=names.outbound_cluster(service.hostname, port.number),
             discovery=_DISCOVERY[service.resolution],
             http2=port.protocol.is_http2,
-            localities=_inside(found, service, port, mutual=bool(trust_domain)),
+            localities=_inside(found, service, port, rules),
             identities=(
-                identities.behind(found, service, port, trust_domain)
+                identities.behind(found, service, port, trust_domain, rules=world.inbound)
                 if trust_domain and service.resolution is not Resolution.PASSTHROUGH
                 else ()
             ),
@@ -62,11 +64,11 @@ def _roots(found: tuple[Endpoint, ...], port: Port) -> tuple[str, ...]:
 
 
 def _inside(
-    found: tuple[Endpoint, ...], service: Service, port: Port, *, mutual: bool
+    found: tuple[Endpoint, ...], service: Service, port: Port, rules: InboundRules | None
 ) -> tuple[LocalityView, ...]:
     if service.resolution is not Resolution.DNS:
         return ()
-    return localities(found, service, port, NO_LOCALITY, mutual=mutual)
+    return localities(found, service, port, NO_LOCALITY, rules=rules)
 
 
 def load_assignments(
@@ -80,7 +82,7 @@ def load_assignments(
     return tuple(
         EndpointsView(
             names.outbound_cluster(service.hostname, port.number),
-            localities(found, service, port, near, mutual=mutual),
+            localities(found, service, port, near, rules=world.inbound if mutual else None),
         )
         for port in carried.ports(service)
     )
@@ -92,9 +94,10 @@ def localities(
     port: Port,
     near: Locality,
     *,
-    mutual: bool = False,
+    rules: InboundRules | None,
 ) -> tuple[LocalityView, ...]:
-    """The endpoints that can serve the port, by place, the nearest first.
+    """The endpoints that can serve the port, by place, the nearest first. `rules` are None for
+    callers who cannot speak the mesh's TLS.
 
     An address that several registries name is taken from the first of them. An endpoint of weight
     0 takes no traffic, so it is not there.
@@ -102,7 +105,7 @@ def localities(
     places: dict[Locality, list[EndpointView]] = {}
     taken: set[tuple[str, int]] = set()
     for endpoint in endpoints:
-        view = _endpoint(endpoint, service, port, mutual=mutual)
+        view = _endpoint(endpoint, service, port, rules)
         if view is None or (where := (view.addresses[0], view.port)) in taken:
             continue
         taken.add(where)
@@ -128,7 +131,7 @@ def _known(place: Locality) -> Locality:
 
 
 def _endpoint(
-    endpoint: Endpoint, service: Service, port: Port, *, mutual: bool
+    endpoint: Endpoint, service: Service, port: Port, rules: InboundRules | None
 ) -> EndpointView | None:
     usable = addresses.usable(endpoint.addresses, service.resolution)
     number = endpoint.number(port)
@@ -137,8 +140,10 @@ def _endpoint(
     if endpoint.tls_name and not endpoint.tls_roots:
         # Nobody could tell whether it is the right one, so nobody speaks to it.
         return None
+    tls = TlsMode.PLAIN
+    if rules is not None:
+        tls = identities.tls(endpoint, service, number, rules)
     number = 0 if addresses.is_unix(usable[0]) else number
-    tls = endpoint.tls if mutual else TlsMode.PLAIN
     return EndpointView(usable, number, endpoint.health, endpoint.weight, tls, *_named(endpoint))
 
 

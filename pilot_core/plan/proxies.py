@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from pilot_core.model import Locality, Proxy, ProxyKind
-from pilot_core.plan import addresses, carried, layers
+from pilot_core.model import Locality, Proxy, ProxyKind, World
+from pilot_core.plan import addresses, carried, inbound, layers
 from pilot_core.plan.identities import DEFAULT_TRUST_DOMAIN
 from pilot_core.plan.inbound import Stand
 from pilot_core.plan.layers import LayerKey, Wanted
@@ -57,6 +57,13 @@ def plan(proxy: Proxy, trust_domain: str = DEFAULT_TRUST_DOMAIN) -> ProxyPlan:
         clusters += (layers.InboundClusters(stand),)
         listeners += (layers.InboundListeners(stand),)
     return ProxyPlan(clusters, endpoints, listeners, (layers.HttpRoutes(namespace),))
+
+
+def unserved(plan: ProxyPlan, world: World) -> tuple[str, ...]:
+    """The sidecar's addresses that are not served, as nobody without a certificate may connect and
+    it has none itself."""
+    stands = (key.stand for key in plan.listeners if isinstance(key, layers.InboundListeners))
+    return tuple(address for stand in stands for address in inbound.unserved(world, stand))
 
 
 def _explicit(proxy: Proxy, http: layers.HttpListener) -> tuple[Wanted, ...]:

@@ -11,13 +11,16 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from typing import get_args
+from collections.abc import Callable
+from typing import Any, get_args
 
 import msgspec
 
 from pilot_core.model import (
+    Authorization,
     Endpoint,
     Endpoints,
+    Inbound,
     Origin,
     Policy,
     Port,
@@ -25,6 +28,8 @@ from pilot_core.model import (
     RecordKey,
     Roots,
     Service,
+    Traffic,
+    Trust,
 )
 from pilot_core.model.endpoint import UNIX
 from pilot_core.model.policy import ANYBODY
@@ -112,10 +117,8 @@ def name(record: object) -> str:
 
 def problem_of(record: Record) -> str:
     """What a record of the right types says that cannot be served; empty if nothing."""
-    if isinstance(record, Policy | Roots):
-        return _name_problem(record) or (
-            _roots(record) if isinstance(record, Roots) else _policy(record)
-        )
+    if isinstance(record, Policy | Trust):
+        return _name_problem(record) or _NAMED[type(record)](record)
     found = hostname_problem(record.hostname)
     if found:
         return found
@@ -134,7 +137,7 @@ def hostname_problem(hostname: str) -> str:
     return ""
 
 
-def _name_problem(record: Policy | Roots) -> str:
+def _name_problem(record: Policy | Trust) -> str:
     if not 0 < len(record.name) <= _NAME_LIMIT or not record.name.isprintable():
         return f"{record.kind} {record.name[:60]!r} has no name of 1 to {_NAME_LIMIT} characters"
     return ""
@@ -148,9 +151,29 @@ def _roots(roots: Roots) -> str:
     return ""
 
 
+def _inbound(inbound: Inbound) -> str:
+    where = f"inbound {inbound.name[:60]}"
+    if inbound.namespace and not _NAMESPACE.match(inbound.namespace):
+        return f"{where}: {inbound.namespace[:60]!r} is not a namespace"
+    if not inbound.namespace and (inbound.workload or inbound.labels):
+        return f"{where}: a workload is chosen within a namespace"
+    for number, _ in inbound.ports:
+        if not 0 < number <= _PORT_LIMIT:
+            return f"{where}: port {number} is not a number from 1 to {_PORT_LIMIT}"
+    return ""
+
+
 def _policy(policy: Policy) -> str:
     problem = "" if policy.hostname == ANYBODY else hostname_problem(policy.hostname)
     return f"{policy.kind} {policy.name[:60]}: {problem}" if problem else ""
+
+
+_NAMED: dict[type, Callable[[Any], str]] = {
+    Authorization: _policy,
+    Inbound: _inbound,
+    Roots: _roots,
+    Traffic: _policy,
+}
 
 
 def _service(service: Service) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 
 import pytest
 
 from pilot_core.dialects.catalogue import Catalogue, read
-from pilot_core.model import Endpoints, Roots
+from pilot_core.model import Endpoints, Inbound, InboundTls, Roots
 from roots import pem
 
 
@@ -78,3 +79,51 @@ def test_an_endpoint_has_a_tls_name_and_roots() -> None:
 
     [found] = [r for r in said.records if isinstance(r, Endpoints)]
     assert ("6a1b-7", "cf") == (found.endpoints[0].tls_name, found.endpoints[0].tls_roots)
+
+
+def statements(*entries: object) -> Catalogue:
+    return read(json.dumps({"inbound": entries}), "x.json")
+
+
+def test_who_may_connect_is_said_of_the_mesh_a_namespace_or_a_workload() -> None:
+    said = statements(
+        {"mode": "strict"},
+        {"namespace": "shop", "mode": "permissive"},
+        {"namespace": "shop", "workload": "web", "ports": {"9090": "disabled"}},
+        {"namespace": "shop", "labels": {"app": "web", "a": "b"}, "mode": "strict"},
+    )
+
+    assert () == said.refused
+    names = [record.name for record in said.records if isinstance(record, Inbound)]
+    assert ["*", "shop", "shop/web", "shop/a=b/app=web"] == names
+    third = said.records[2]
+    assert isinstance(third, Inbound)
+    assert (None, ((9090, InboundTls.DISABLED),)) == (third.mode, third.ports)
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({}, "inbound[0].mode: expected strict, permissive or disabled, found nothing"),
+        ({"mode": "off"}, "inbound[0].mode: "),
+        ({"mode": "strict", "workload": "web"}, "a workload is chosen within a namespace"),
+        ({"mode": "strict", "labels": {"a": "b"}}, "a workload is chosen within a namespace"),
+        ({"mode": "strict", "namespace": "a/b"}, "a namespace is made of"),
+        ({"ports": {"0": "strict"}}, '"0" is not a number from 1 to 65535'),
+        ({"ports": {"http": "strict"}}, '"http" is not a number from 1 to 65535'),
+        ({"ports": {"9" * 99: "strict"}}, "is not a number from 1 to 65535"),
+        ({"mode": "strict", "mods": 1}, "mods"),
+    ],
+)
+def test_a_statement_that_cannot_be_meant_is_refused_with_its_place(entry, words) -> None:
+    said = statements(entry)
+
+    assert () == said.records
+    assert words in refused(said)[0]
+
+
+def test_of_one_thing_a_file_says_one_thing() -> None:
+    said = statements({"mode": "strict"}, {"mode": "disabled"})
+
+    assert [InboundTls.STRICT] == [r.mode for r in said.records if isinstance(r, Inbound)]
+    assert "inbound[1]: * is in this file already" in refused(said)[0]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pilot_core.model import Endpoint, Port, Protocol, World
+from pilot_core.model import Claim, Endpoint, Inbound, InboundTls, Port, Protocol, World
 from pilot_core.plan import inbound
 from pilot_core.plan.inbound import Stand
+from pilot_core.plan.views import CallersView
 from worlds import endpoint, service, world
 
 HERE = Stand(("10.0.0.1",), "shop")
@@ -91,3 +92,52 @@ def test_an_address_that_another_listener_of_the_proxy_has_stays_with_that():
 
 def test_datagrams_are_not_listened_for():
     assert [] == listening(web(endpoint("10.0.0.1"), ports=(Port("dns", 53, Protocol.UDP),)))
+
+
+WITH_AGENT = Stand(("10.0.0.1",), "shop", trust_domain="mesh.example")
+
+
+def said(made: World, *modes: InboundTls) -> World:
+    statements = (Inbound(name=mode, namespace="shop", mode=mode) for mode in modes)
+    after, _ = made.apply({}, {}, {s.key: (Claim("file", "f", s),) for s in statements})
+    return after
+
+
+def callers(made: World, stand: Stand = WITH_AGENT) -> list[CallersView | None]:
+    return [view.callers for view in inbound.listeners(made, stand)]
+
+
+def test_without_a_word_everybody_may_connect_and_who_can_shows_a_certificate():
+    made = web(endpoint("10.0.0.1"))
+    assert [CallersView("mesh.example", plaintext=True)] == callers(made)
+    assert [None] == callers(made, HERE)
+
+
+def test_strict_is_for_those_with_a_certificate():
+    made = said(web(endpoint("10.0.0.1")), InboundTls.STRICT)
+    assert [CallersView("mesh.example", plaintext=False)] == callers(made)
+
+
+def test_disabled_is_plaintext_whatever_else_is_possible():
+    made = said(web(endpoint("10.0.0.1")), InboundTls.DISABLED)
+    assert [None] == callers(made) == callers(made, HERE)
+
+
+def test_who_has_no_certificate_does_not_serve_what_only_certificates_may_reach():
+    made = said(web(endpoint("10.0.0.1"), endpoint("10.0.0.2")), InboundTls.STRICT)
+    assert [] == callers(made, HERE)
+    assert ("10.0.0.1:80",) == inbound.unserved(made, HERE)
+    assert () == inbound.unserved(made, WITH_AGENT)
+    assert () == inbound.unserved(web(endpoint("10.0.0.1")), HERE)
+
+
+def test_two_services_on_one_port_are_as_strict_as_the_stricter_one():
+    made = world(
+        service("a.shop.mesh"),
+        service("b.shop.mesh"),
+        a=[endpoint("10.0.0.1", workload="a")],
+        b=[endpoint("10.0.0.1", workload="b")],
+    )
+    one = Inbound(name="b", namespace="shop", workload="b", mode=InboundTls.STRICT)
+    made, _ = made.apply({}, {}, {one.key: (Claim("file", "f", one),)})
+    assert [CallersView("mesh.example", plaintext=False)] == callers(made)

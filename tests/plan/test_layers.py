@@ -11,6 +11,8 @@ from pilot_core.model import (
     Claim,
     Delta,
     Endpoint,
+    Inbound,
+    InboundTls,
     MeshService,
     Port,
     Protocol,
@@ -22,8 +24,9 @@ from pilot_core.model import (
     World,
 )
 from pilot_core.plan import layers
-from pilot_core.plan.layers import LayerKey, triggers
+from pilot_core.plan.layers import LayerKey
 from pilot_core.plan.proxies import plan
+from pilot_core.plan.triggers import of_change as triggers
 from pilot_core.plan.views import EndpointsView, View
 from worlds import changes, endpoint, proxies, service, world
 
@@ -149,6 +152,19 @@ def test_changed_roots_change_the_secrets_and_nothing_else():
     new, delta = old.apply({}, {}, {record.key: (Claim("cf", "roots", record),)})
     assert {layers.SECRET} == touched_types(old, new, delta)
     assert ["roots/cf"] == [view.name for view in layers.TrustedRoots().views(new)]
+
+
+def test_what_people_say_of_a_namespace_reaches_callers_with_an_agent_and_its_own_sidecars():
+    old = world(service("reviews.shop.mesh"), reviews=[endpoint("10.0.0.1")])
+    strict = Inbound(name="shop", namespace="shop", mode=InboundTls.STRICT)
+    new, delta = old.apply({}, {}, {strict.key: (Claim("file", "f", strict),)})
+    all_of_it = {layers.CLUSTER, layers.ENDPOINTS, layers.LISTENER}
+    assert all_of_it == touched_types(old, new, delta, WITH_AGENT)
+    elsewhere = msgspec.structs.replace(WITH_AGENT, namespace="bank", addresses=())
+    assert {layers.CLUSTER, layers.ENDPOINTS} == touched_types(old, new, delta, elsewhere)
+    # Who has no certificate serves it no longer, and calls as ever.
+    assert {layers.LISTENER} == touched_types(old, new, delta)
+    assert set() == touched_types(old, new, delta, Proxy(id="q", namespace="bank"))
 
 
 def test_one_changed_service_among_many_makes_the_views_of_that_service():

@@ -1,4 +1,4 @@
-"""Roots on their way from an adapter to the world, and what is shown where some are missing."""
+"""Roots, and statements about callers: let in, merged, kept, and shown where some are missing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from pilot_core.model import Endpoint, Endpoints
+from pilot_core.model import Endpoint, Endpoints, Inbound, InboundTls
 from pilot_core.registry import admission
 from pilot_core.registry.state_file import read, replace
 from pilot_core.registry.unapplied import UNAPPLIED
@@ -32,6 +32,20 @@ def test_roots_get_in_and_come_out_of_the_state_file_as_they_were(tmp_path):
     ],
 )
 def test_roots_that_no_proxy_could_read_are_refused(record, said):
+    with pytest.raises(admission.Refused, match=said):
+        admission.admit(record)
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        (Inbound(name="", mode=InboundTls.STRICT), "inbound '' has no name"),
+        (Inbound(name="x", namespace="a/b"), "inbound x: 'a/b' is not a namespace"),
+        (Inbound(name="x", workload="web"), "a workload is chosen within a namespace"),
+        (Inbound(name="x", ports=((0, InboundTls.STRICT),)), "port 0 is not a number"),
+    ],
+)
+def test_a_statement_about_callers_that_cannot_be_meant_is_refused(record, said):
     with pytest.raises(admission.Refused, match=said):
         admission.admit(record)
 

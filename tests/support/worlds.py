@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 from hypothesis import strategies as st
 
 from pilot_core.model import (
     NO_LOCALITY,
+    Claim,
     Endpoint,
     Health,
+    Inbound,
+    InboundTls,
     Locality,
     MeshService,
     Port,
     Protocol,
     Proxy,
     ProxyKind,
+    RecordKey,
     Resolution,
+    Roots,
     Service,
     Shard,
     TlsMode,
@@ -129,13 +135,34 @@ shards = st.lists(
 ).map(tuple)
 
 
+statements = st.builds(
+    Inbound,
+    name=st.sampled_from(["a", "b"]),
+    namespace=st.sampled_from(["", *NAMESPACES]),
+    labels=st.sampled_from([(), (), (("version", "v1"),)]),
+    mode=st.sampled_from([None, *InboundTls]),
+    ports=st.sampled_from([(), (), ((80, InboundTls.DISABLED),)]),
+)
+trusted = st.one_of(statements, st.just(Roots(name="cf", certificates="PEM")))
+
+Change: TypeAlias = tuple[
+    dict[str, MeshService | None],
+    dict[str, tuple[Shard, ...]],
+    dict[RecordKey, tuple[Claim, ...]],
+]
+
+
 @st.composite
-def changes(draw: st.DrawFn) -> tuple[dict[str, MeshService | None], dict[str, tuple[Shard, ...]]]:
-    """What `World.apply` takes: some services and endpoints put, some removed."""
+def changes(draw: st.DrawFn) -> Change:
+    """What `World.apply` takes: some services, endpoints and statements put, some removed."""
     put = {s.hostname: MeshService(s, ("file",)) for s in draw(st.lists(services, max_size=5))}
     gone = draw(st.lists(st.sampled_from(HOSTNAMES), max_size=2))
     moved = draw(st.dictionaries(st.sampled_from(HOSTNAMES), shards, max_size=5))
-    return {**put, **dict.fromkeys(gone)}, moved
+    said = {one.key: (Claim("file", "f", one),) for one in draw(st.lists(trusted, max_size=2))}
+    unsaid: dict[RecordKey, tuple[Claim, ...]] = draw(
+        st.dictionaries(st.sampled_from([("inbound", "a"), ("roots", "cf")]), st.just(()))
+    )
+    return {**put, **dict.fromkeys(gone)}, moved, {**said, **unsaid}
 
 
 def worlds() -> st.SearchStrategy[World]:

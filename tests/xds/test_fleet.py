@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pilot_core.model import Locality, MeshService
+from pilot_core.model import Claim, Inbound, InboundTls, Locality, MeshService
 from pilot_core.testing import FakeClock
 from pilot_xds import rendering, status
 from pilot_xds.connection import Connection
@@ -221,4 +221,25 @@ def test_what_cannot_be_built_is_a_problem_that_leaves_the_rest_alone(server):
     )
     assert "outbound|80||odd.shop.mesh" in hear_all(me)[0].names
     server.put("odd.shop.mesh")
+    assert [] == list(server.problems)
+
+
+def test_a_sidecar_without_an_agent_is_named_where_only_certificates_may_connect(server):
+    def say(*claims):
+        old = server.fleet.world
+        server.fleet.update(old, *old.apply({}, {}, {("inbound", "shop"): claims}))
+
+    strict = Inbound(name="shop", namespace="shop", mode=InboundTls.STRICT)
+    server.put("reviews.shop.mesh", endpoints=("10.0.0.9",))
+    me = connect(server)
+    connect(server, "sidecar~10.0.0.9~web.shop~with-agent", metadata={"PILOT_TLS": "agent"})
+    say(Claim("file", "f", strict))
+    [problem] = server.problems
+    assert ("strict-without-agent", me.name) == (problem.code, problem.object)
+    assert problem.message.startswith("10.0.0.9:80 is not served")
+    say()
+    assert [] == list(server.problems)
+    say(Claim("file", "f", strict))
+    assert 1 == len(list(server.problems))
+    server.fleet.leave(me)
     assert [] == list(server.problems)

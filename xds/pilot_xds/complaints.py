@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 NACK = "nack"
 NOT_BUILT = "resource-not-built"
+UNSERVED = "strict-without-agent"
 MISMATCH = "identity-mismatch"
 _WORD = re.compile(r"[\w.-]+")
 OriginOf: TypeAlias = Callable[[str], str]
@@ -44,6 +45,22 @@ class Complaints:
 
     def accepted(self, proxy_id: str, kind: ResourceType) -> None:
         self._problems.clear(NACK, source=kind.short, object=proxy_id)
+
+    def unserved(self, proxy_id: str, addresses: tuple[str, ...]) -> None:
+        """A proxy has no listener there, because nobody without a certificate may connect."""
+        if not addresses:
+            self._problems.clear(UNSERVED, source="", object=proxy_id)
+            return
+        self._problems.raise_(
+            Problem(
+                code=UNSERVED,
+                object=proxy_id,
+                message=(
+                    f"{', '.join(addresses)} is not served: only callers with a certificate may "
+                    "connect (inbound: strict), and this proxy has no agent to have one from"
+                ),
+            )
+        )
 
     def denied(self, proxy_id: str, identity: str, peer: str, words: str) -> None:
         """Somebody has proved to be another one than he says. Known by what he has proved: there

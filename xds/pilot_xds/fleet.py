@@ -56,6 +56,7 @@ class Fleet:
         self.layers = Layers(self._complaints.not_built)
         self._cohorts: dict[ProxyPlan, Cohort] = {}
         self._by_layer: dict[LayerKey, set[Cohort]] = {}
+        self._unserved: set[str] = set()
         self._is_open = False
 
     def now(self) -> float:
@@ -77,6 +78,9 @@ class Fleet:
         started = self.now()
         changed = self.layers.apply(new, delta)
         for cohort in {c for key in changed for c in self._by_layer.get(key, ())}:
+            if not changed.isdisjoint(cohort.plan.listeners):
+                for member in cohort.members:
+                    self._tell_unserved(member)
             cohort.snapshot = self.layers.snapshot(cohort.plan)
             if self._is_open:
                 for member in cohort.members:
@@ -106,8 +110,17 @@ class Fleet:
         connection.connected_since = self.clock.now()
         self.connections.add(connection)
         self.metrics.streams.labels(connection.stream.variant).inc()
+        self._tell_unserved(connection)
         if self._is_open:
             connection.give(cohort.snapshot)
+
+    def _tell_unserved(self, connection: Connection) -> None:
+        """Show which of its addresses a sidecar does not serve, until it does or has gone."""
+        cohort, name = connection.cohort, connection.name
+        found = proxies.unserved(cohort.plan, self.world) if cohort else ()
+        if found or name in self._unserved:
+            self._complaints.unserved(name, found)
+            (self._unserved.add if found else self._unserved.discard)(name)
 
     def _found(self, plan: ProxyPlan) -> Cohort:
         for key in plan.keys:
@@ -127,6 +140,8 @@ class Fleet:
         self.metrics.streams.labels(connection.stream.variant).dec()
         for kind in tuple(connection.refused):
             self._settled(connection, kind)
+        connection.cohort = None
+        self._tell_unserved(connection)
         if not cohort.members:
             self._dissolve(cohort)
 

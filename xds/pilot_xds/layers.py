@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from pilot_core.model import NO_LOCALITY, Delta, World
 from pilot_core.plan import layers as plans
+from pilot_core.plan import triggers
 from pilot_core.plan.layers import LayerKey
 from pilot_core.plan.proxies import ProxyPlan
 from pilot_core.plan.remembered import trim
@@ -94,7 +95,7 @@ class Layers:
 
     def _touched(self, old: World, new: World, delta: Delta) -> set[LayerKey]:
         touched: set[LayerKey] = set()
-        for trigger in plans.triggers(old, new, delta):
+        for trigger in triggers.of_change(old, new, delta):
             touched |= self._watchers.get(trigger, set())
         return touched
 
