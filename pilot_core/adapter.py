@@ -114,6 +114,10 @@ class Sink(Protocol):
         it. Shown as a problem until then. Where nothing is known of the part from before, the
         session is not in sync without it."""
 
+    def known(self, prefix: str) -> frozenset[str]:
+        """The sources that start with the prefix and are served now: put by this session, by
+        earlier ones, or before the program was started. For whoever doubts that so much is gone."""
+
     def warn(self, problem: str, *, source: str = "", origin: str = "") -> None:
         """One object is unusable: shown as an error until `source` is put or dropped again. What
         was last put under `source` stays."""

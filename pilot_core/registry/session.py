@@ -133,6 +133,10 @@ class Session:
         self._lost.add(prefix)
         self._remarks.lose(prefix, legible(problem) or "it cannot be read")
 
+    def known(self, prefix: str) -> frozenset[str]:
+        sources = self._mirror.sources(self._registry)
+        return frozenset(source for source in sources if source.startswith(prefix))
+
     def warn(self, problem: str, *, source: str = "", origin: str = "") -> None:
         self._remark(_Remark(problem, source, origin, is_fatal=True))
 

@@ -77,6 +77,9 @@ class RecordingSink:
         self._session.keep(prefix, problem)
         self._changed.set()
 
+    def known(self, prefix: str) -> frozenset[str]:
+        return self._session.known(prefix)
+
     def warn(self, problem: str, *, source: str = "", origin: str = "") -> None:
         self._session.warn(problem, source=source, origin=origin)
         self._changed.set()

@@ -45,6 +45,14 @@ def test_syncing_again_changes_nothing(registry):
     assert (["a", "b"], 1) == (sorted(registry.sources), registry.synced)
 
 
+def test_what_earlier_sessions_put_is_known_to_the_next_one_by_prefix(registry):
+    put(registry.session(), "a/1", "a/2", "b/1")
+    session = registry.session()
+    assert frozenset(("a/1", "a/2")) == session.known("a/")
+    session.drop("a/1")
+    assert frozenset(("a/2", "b/1")) == session.known("")
+
+
 def test_a_session_that_is_over_changes_nothing_any_more(registry):
     session = registry.session()
     put(session, "a")
