@@ -1,7 +1,7 @@
 """The adapter `consul`: sessions with an agent, each over one or more scopes.
 
-Rule 1: with several scopes, one that cannot be reached keeps none of the others from going on; but
-a session is in sync only once all have been read.
+Rule 1: with several scopes, one that cannot be reached keeps none of the others from going on, and
+what is known of it stays, also over a restart.
 """
 
 from __future__ import annotations
@@ -85,18 +85,22 @@ class Consul(Adapter):
     ) -> NoReturn:
         """One of several scopes, again and again."""
         backoff = Backoff()
-        source = f"{catalogue.scope.prefix}reachable"
+        part = catalogue.scope.prefix
 
         def is_back() -> None:
             backoff.reset()
-            sink.drop(source)
+            if part:
+                sink.synced(part)
             has_read()
 
         while True:
             try:
                 await catalogue.run(agent, sink, is_back, share)
             except* (Unavailable, Denied) as failed:
-                sink.warn(f"{catalogue.scope.words}: {_first(failed)}", source=source)
+                if not part:
+                    raise  # nobody answers for the agent's own
+                sink.keep(part, f"{catalogue.scope.words}: {_first(failed)}")
+                has_read()
             await self.host.clock.sleep(backoff.delay())
 
 

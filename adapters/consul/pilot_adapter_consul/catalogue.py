@@ -50,7 +50,12 @@ class Catalogue:
         position.advance(reply.index)
         now = self._listed(reply)
         await configuration.read()
-        for name in await self._gone(reader, sink, watches, now):
+        self._remember(sink, watches)
+        gone = await self._confirmed(reader, watches, self._known.sizes.keys() - now.names)
+        is_doubted = listing.is_suspicious(gone, self._known.sizes)
+        if is_doubted:
+            sink.keep(watches.source(""), self._doubt(gone))
+        for name in () if is_doubted else sorted(gone):
             watches.drop(name)
         await watches.read_all(now.names)
         on_read()
@@ -76,6 +81,8 @@ class Catalogue:
             ):
                 group.create_task(work)
             watches.keep(now.names, group)
+            if is_doubted:
+                changed.set()
             while True:
                 # Whether something is gone takes its time; what is new does not wait for that.
                 await changed.wait()
@@ -102,24 +109,33 @@ class Catalogue:
 
     async def _gone(self, reader: Reader, sink: Sink, watches: Watches, now: Listing) -> list[str]:
         """Those that are known, and gone for certain."""
-        gone = self._known.sizes.keys() - now.names
-        if not gone:
-            return []
-        confirmed = await self._confirmed(reader, watches, gone)
-        if listing.is_suspicious(confirmed, self._known.sizes):
-            source = f"{self.scope.prefix}listing"
-            sink.warn(
-                f"{len(confirmed)} of {len(self._known.sizes)} services are gone at once: they are "
-                f"served for another {self._config.grace:g} s, and go if Consul says so still",
-                source=source,
-            )
+        gone = await self._confirmed(reader, watches, self._known.sizes.keys() - now.names)
+        if listing.is_suspicious(gone, self._known.sizes):
+            part = watches.source("")
+            sink.keep(part, self._doubt(gone))
             await self._host.clock.sleep(self._config.grace)
-            confirmed = await self._confirmed(reader, watches, confirmed)
-            sink.drop(source)
-        return sorted(confirmed)
+            gone = await self._confirmed(reader, watches, gone)
+            for name in gone:
+                watches.drop(name)
+            sink.synced(part)
+        return sorted(gone)
+
+    def _doubt(self, gone: set[str]) -> str:
+        return (
+            f"{len(gone)} of {len(self._known.sizes)} services are gone at once: they are served "
+            f"for another {self._config.grace:g} s, and go if Consul says so still"
+        )
+
+    def _remember(self, sink: Sink, watches: Watches) -> None:
+        """What was served before this program was started counts too."""
+        prefix = watches.source("")
+        for source in sink.known(prefix):
+            self._known.sizes.setdefault(source.removeprefix(prefix), 0)
 
     async def _confirmed(self, reader: Reader, watches: Watches, gone: set[str]) -> set[str]:
         """Those that the leader does not list either."""
+        if not gone:
+            return set()
         said = await listing.confirm(reader)
         missing = gone - said.names
         if said.is_filtered and missing:

@@ -89,20 +89,43 @@ async def test_many_services_gone_at_once_are_served_until_consul_says_it_twice(
     async with session(adapter(consul, grace=Duration(1.5))) as sink:
         await sink.until(lambda: 13 == len(sink.hostnames))
         await consul.call("PUT", "/v1/catalog/deregister", {"Node": NODE})
-        await sink.until(lambda: sink.problems)
-        assert any("12 of 13 services are gone at once" in text for _, text in sink.problems)
+        await sink.until(lambda: sink.lost)
+        assert any("12 of 13 services are gone at once" in text for _, text in sink.lost)
         assert 13 == len(sink.hostnames)
         await sink.until(lambda: ["consul.service.consul"] == sink.hostnames)
-        assert [] == sink.problems
+        assert [] == sink.lost
+
+
+async def test_a_loss_that_happened_while_nobody_looked_is_doubted_as_well(consul):
+    for number in range(12):
+        await register(consul, f"svc-{number}", f"10.1.2.{number}")
+    sink = RecordingSink()
+    async with session(adapter(consul), sink):
+        await sink.until(lambda: 13 == len(sink.hostnames))
+    await consul.call("PUT", "/v1/catalog/deregister", {"Node": NODE})
+    await register(consul, "svc-0", "10.1.2.100")
+    sink.next_session()
+    # Another adapter: it remembers nothing, as after a restart of the program.
+    async with session(adapter(consul, grace=Duration(1.5)), sink):
+        await sink.until(lambda: sink.is_synced)
+        assert any("11 of 13 services are gone at once" in text for _, text in sink.lost)
+        assert (13, ["10.1.2.100"]) == (
+            len(sink.hostnames),
+            sink.addresses("svc-0.service.consul"),
+        )
+        await sink.until(
+            lambda: ["consul.service.consul", "svc-0.service.consul"] == sink.hostnames
+        )
+        assert [] == sink.lost
 
 
 async def test_a_datacentre_out_of_reach_keeps_no_other_from_being_followed(consul):
     await register(consul, "web")
     async with session(adapter(consul, datacenters=("dc1", "far"))) as sink:
         name = "web.service.dc1.consul"
-        await sink.until(lambda: name in sink.hostnames and sink.problems)
-        assert not sink.is_synced
-        assert "No path to datacenter" in sink.problems[0][1]
+        await sink.until(lambda: name in sink.hostnames and sink.lost)
+        assert not sink.is_synced, "nothing was ever heard of the other one"
+        assert "No path to datacenter" in sink.lost[0][1]
         await register(consul, "web", "10.1.0.7")
         await sink.until(lambda: ["10.1.0.1", "10.1.0.7"] == sink.addresses(name))
 
