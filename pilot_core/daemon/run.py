@@ -22,7 +22,7 @@ from typing import Any
 from pilot_core import __version__
 from pilot_core.config import load
 from pilot_core.config.schema import Settings
-from pilot_core.daemon import memory, notify, state_dir, token, watch
+from pilot_core.daemon import loop_watch, memory, notify, state_dir, token, watch
 from pilot_core.daemon.parts import Parts, registrations
 from pilot_core.daemon.reload import Reloader
 from pilot_core.errors import ConfigError
@@ -107,6 +107,7 @@ async def _run(path: Path, before: bytes | None, settings: Settings, state: Path
         watch.follow(path, before, signals.reload),
         notify.watchdog(),
         memory.keep_small(parts.clock),
+        loop_watch.LoopWatch(parts.problems).run(),
         _tidy(),
     ]
     if parts.identity is not None:

@@ -22,7 +22,7 @@ import msgspec
 from pilot_core.adapter import Adapter, Config, Host, Metrics
 from pilot_core.clock import Clock
 from pilot_core.model import Claim, Delta, Problem, RecordKey, World
-from pilot_core.registry import merging
+from pilot_core.registry import confined, merging
 from pilot_core.registry.batch import Batch
 from pilot_core.registry.guard import Guard
 from pilot_core.registry.lastgood import LastGood
@@ -112,6 +112,7 @@ class Hub:
 
     async def start(self, registrations: Sequence[Registration]) -> None:
         """Load what was known, then run these registries until `stop`."""
+        confined.install(asyncio.get_running_loop())
         if self._lastgood is not None:
             self._restore(self._lastgood, {r.name for r in registrations})
             keeping = self._lastgood.run(self._mirror.everything)

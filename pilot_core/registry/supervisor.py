@@ -1,7 +1,8 @@
 """The supervisor of one adapter: sessions one after the other, with the pauses in between.
 
 Rule 1: whatever an adapter does, only its own state changes. It runs in a task of its own, so that
-one that swallows its cancellation, cancels itself or exits takes nobody with it.
+one that swallows its cancellation, cancels itself or exits takes nobody with it; the tasks that it
+starts are confined as it is.
 Rule 2: an outage is a warning without a traceback, a bug an error with one, once.
 Rule 3: stopping takes at most the grace; who is not done by then is left behind, and that is said.
 """
@@ -18,6 +19,7 @@ from pilot_core.aio import Backoff
 from pilot_core.clock import Clock
 from pilot_core.model import Problem, Severity
 from pilot_core.registry import failure
+from pilot_core.registry.confined import confined
 from pilot_core.registry.failure import Cause
 from pilot_core.registry.session import Session
 from pilot_core.registry.state import Status
@@ -82,7 +84,8 @@ class Supervisor:
         session = self._session = self._open_session(self._synced)
         began = self._clock.monotonic()
         name = f"session of {self._status.name}"
-        task = asyncio.create_task(self._run_adapter(session), name=name)
+        work = confined(self._status.name, self._run_adapter(session))
+        task = asyncio.create_task(work, name=name)
         late = asyncio.create_task(self._notice_lateness(session))
         try:
             await asyncio.wait({task})
@@ -98,12 +101,9 @@ class Supervisor:
         return self._ended(_error(task))
 
     async def _run_adapter(self, session: Session) -> None:
-        try:
-            if self._adapter is None:
-                self._adapter = self._build()
-            await self._adapter.run(session)
-        except SystemExit as error:
-            raise failure.Ended(f"the adapter called sys.exit({error.code})") from error
+        if self._adapter is None:
+            self._adapter = self._build()
+        await self._adapter.run(session)
         raise failure.Returned("run() returned; it has to go on until it is cancelled")
 
     def _synced(self) -> None:

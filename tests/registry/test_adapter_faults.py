@@ -82,6 +82,24 @@ async def exits(sink):
     sys.exit(3)
 
 
+async def exits_in_a_task(sink):
+    async with asyncio.TaskGroup() as group:
+        group.create_task(for_ever())
+        group.create_task(exits(sink))
+
+
+async def exits_in_the_task_of_a_task(sink):
+    async with asyncio.TaskGroup() as group:
+        group.create_task(exits_in_a_task(sink))
+
+
+async def interrupts_in_a_task(sink):
+    async def interrupt():
+        raise KeyboardInterrupt
+
+    await asyncio.gather(interrupt(), for_ever())
+
+
 async def cancels_itself(sink):
     task = asyncio.current_task()
     assert task is not None
@@ -106,6 +124,9 @@ FAULTS = {
     is_refused: "cannot list services",
     returns: "EOFError: the script has come to its end",
     exits: "the adapter called sys.exit(3)",
+    exits_in_a_task: "the adapter called sys.exit(3)",
+    exits_in_the_task_of_a_task: "the adapter called sys.exit(3)",
+    interrupts_in_a_task: "the adapter raised KeyboardInterrupt",
     cancels_itself: "the adapter cancelled itself",
     raises_its_own_base: "Odd: none of the usual",
     puts_no_iterable: "TypeError: 'NoneType' object is not iterable",
