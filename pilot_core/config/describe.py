@@ -9,6 +9,7 @@ import ast
 import inspect
 import itertools
 import textwrap
+import types
 import typing
 from typing import Annotated, Any
 
@@ -29,9 +30,25 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def section(self) -> type[msgspec.Struct] | None:
-        """The struct that it holds, where it is a section of its own."""
-        is_struct = isinstance(self.type, type) and issubclass(self.type, msgspec.Struct)
-        return self.type if is_struct else None
+        """The struct that it holds, where it is a section of its own, be it one that may be left
+        out."""
+        for kind in self._kinds:
+            if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+                return kind
+        return None
+
+    @property
+    def may_be_left_out(self) -> bool:
+        """Whether a section need not be there, which says something else than its defaults."""
+        return type(None) in self._kinds
+
+    @property
+    def _kinds(self) -> tuple[Any, ...]:
+        """The members of a union; the type itself, where it is none."""
+        is_noted = typing.get_origin(self.type) is Annotated
+        plain = typing.get_args(self.type)[0] if is_noted else self.type
+        is_union = typing.get_origin(plain) in (typing.Union, types.UnionType)
+        return typing.get_args(plain) if is_union else (plain,)
 
     @property
     def example(self) -> Any:

@@ -67,8 +67,10 @@ def _fields(
             continue
         yield from _comment(setting.documentation, indent)
         if setting.section is not None:
-            yield f"{indent}{setting.key}:"
-            yield from _fields(setting.section, indent + "  ")
+            lines = [f"{indent}{setting.key}:", *_fields(setting.section, indent + "  ")]
+            # A section that may be left out is written where its author gives an example of it.
+            is_shown = not setting.may_be_left_out or setting.example is not None
+            yield from lines if is_shown else (f"{indent}# {line[len(indent) :]}" for line in lines)
         else:
             yield _line(setting, indent)
 

@@ -3,12 +3,13 @@ from __future__ import annotations
 import enum
 import re
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import pytest
 
-from kinds import adapter_types
-from pilot_core.adapter import Adapter
+from kinds import Bare, adapter_types
+from pilot_core.adapter import Adapter, Config
 from pilot_core.builtin.file import File, FileConfig
 from pilot_core.builtin.http import Http, HttpConfig
 from pilot_core.config import check, describe, init, load
@@ -122,3 +123,28 @@ def test_settings_are_described_in_the_order_of_the_source():
     ] == [(s.key, s.is_required, s.documentation) for s in described]
     assert [None, None, None, Documented] == [s.section for s in described]
     assert ("x", ()) == (described[1].default, described[2].default)
+
+
+class Account(msgspec.Struct, frozen=True):
+    """A section."""
+
+    name: str
+    """Whose."""
+
+
+class Sections(Config, frozen=True):
+    """Sections that may be left out: one of them is usual."""
+
+    usual: Annotated[Account | None, msgspec.Meta(examples=[{}])] = None
+    """Most need it."""
+    rare: Account | None = None
+    """Few need it."""
+
+
+def test_a_section_that_may_be_left_out_is_written_where_it_is_usual():
+    class Sectioned(Bare):
+        Config = Sections
+
+    text = init.sample(["sectioned"], adapter_types=lambda kind: Sectioned)
+    assert "    # Most need it.\n    usual:\n      # Whose.\n      name: CHANGE-ME\n" in text
+    assert "    # Few need it.\n    # rare:\n    #   # Whose.\n    #   name: CHANGE-ME\n" in text

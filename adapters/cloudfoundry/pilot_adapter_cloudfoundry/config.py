@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -11,7 +11,26 @@ import msgspec
 from pilot_core.adapter import Config, ConfigError, Finding
 from pilot_core.document import Duration
 
-_SCHEMES = ("nats", "tls")
+_NATS = ("nats", "tls")
+
+
+class BbsConfig(Config, frozen=True):
+    """Diego's BBS, which knows every instance; it asks for a client's certificate."""
+
+    url: str = "https://bbs.service.cf.internal:8889"
+    """`https://HOST:PORT`. Of several addresses behind the name, the one that answers is taken."""
+    ca_file: Annotated[Path, msgspec.Meta(examples=["/etc/pilot-core/bbs-ca.pem"])]
+    """Certificates of Diego's authority, as PEM."""
+    cert_file: Annotated[Path, msgspec.Meta(examples=["/etc/pilot-core/bbs.pem"])]
+    """The certificate to show, as PEM; read again when it has changed. Whoever has it may change
+    what Diego runs: keep it as you would a password."""
+    key_file: Annotated[Path, msgspec.Meta(examples=["/etc/pilot-core/bbs.key"])]
+    """The key of that certificate."""
+    resync: Duration = Duration(60)
+    """How often everything is listed, besides following events."""
+    max_loss: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
+    """The largest share of instances that one list may lose while they are still desired; more has
+    to be confirmed by the next list. 1 believes every list."""
 
 
 class NatsConfig(Config, frozen=True):
@@ -29,51 +48,108 @@ class NatsConfig(Config, frozen=True):
     cert_file: Path | None = None
     """The certificate to show to the servers, as PEM; with `key_file`."""
     key_file: Path | None = None
+    """The key of that certificate."""
+
+
+class SegmentsConfig(Config, frozen=True):
+    """Which isolation segments' HTTP routes to read, as the foundation's routers choose them."""
+
+    mode: Literal["all", "segments", "shared-and-segments"] = "all"
+    """`segments` takes those that are named, `shared-and-segments` also what is in none."""
+    names: tuple[str, ...] = ()
+    """The names of isolation segments."""
+
+    def has(self, segment: str) -> bool:
+        """Whether routes of this segment, or of none, are read."""
+        if self.mode == "all":
+            return True
+        return segment in self.names if segment else self.mode == "shared-and-segments"
 
 
 class CloudFoundryConfig(Config, frozen=True):
-    """Which foundation to read."""
+    """Which foundation to read, and from whom: from the BBS, from NATS, or from both."""
 
-    nats: NatsConfig
+    bbs: Annotated[BbsConfig | None, msgspec.Meta(examples=[{}])] = None
+    """Diego's BBS: all instances and all their routes. Prefer it where you may have a certificate
+    for it."""
+    nats: NatsConfig | None = None
+    """What emitters tell the routers: the only source of what does not run on Diego."""
+    addresses: Literal["auto", "host", "container"] = "auto"
+    """Where callers reach instances: at their cells, or in the containers' network, which only
+    those within it do; `auto` goes by what the cell says."""
+    segments: SegmentsConfig = SegmentsConfig()
+    """Which isolation segments' HTTP routes to read."""
+    region: str = ""
+    """The region that the foundation is in; its zones are known only together with it."""
     settle: Duration = Duration(25)
-    """How long to listen before what has been heard is taken to be all. Longer where a router says
-    that emitters repeat themselves less often."""
+    """How long to listen to NATS before what has been heard is taken to be all. Longer where a
+    router says that emitters repeat themselves less often."""
     ttl: Duration = Duration(120)
-    """How long a route lives that nobody repeats, where no router says how long."""
+    """How long a route from NATS lives that nobody repeats, where no router says how long."""
     internal_ttl: Duration = Duration(180)
     """The same for internal routes, which are repeated less often."""
     internal_ports: Annotated[tuple[int, ...], msgspec.Meta(min_length=1)] = (8080,)
-    """The ports of internal routes, as callers use them: NATS does not tell them."""
-    region: str = ""
-    """The region that the foundation is in; its zones are known only together with it."""
+    """The ports of internal routes, as callers use them, where NATS alone tells of them."""
 
     def __post_init__(self) -> None:
-        findings = [
-            Finding(f"nats.servers[{n}]", 0, 0, "expected nats://HOST:PORT or tls://HOST:PORT")
-            for n, url in enumerate(self.nats.servers)
-            if not _is_server(url)
-        ]
+        findings = [*_nats(self.nats), *_bbs(self.bbs)]
         findings += [
             Finding(name, 0, 0, "it has to be longer than nothing")
             for name in ("settle", "ttl", "internal_ttl")
             if getattr(self, name) <= 0
         ]
+        if self.bbs is None and self.nats is None:
+            findings.append(Finding("", 0, 0, "one of bbs and nats has to be there"))
         ports = self.internal_ports
         if len(set(ports)) < len(ports) or not all(0 < port <= 65535 for port in ports):
             words = "expected different numbers from 1 to 65535"
             findings.append(Finding("internal_ports", 0, 0, words))
-        if (self.nats.cert_file is None) != (self.nats.key_file is None):
-            words = "cert_file and key_file are given together"
-            findings.append(Finding("nats.cert_file", 0, 0, words))
+        if self.segments.mode == "segments" and not self.segments.names:
+            findings.append(Finding("segments.names", 0, 0, "name the segments to read"))
         if findings:
             raise ConfigError(*findings)
 
+    def files(self) -> list[tuple[str, Path]]:
+        """Every file that is named, with the setting that names it."""
+        found = []
+        for section in ("bbs", "nats"):
+            settings = getattr(self, section)
+            for key in ("credentials_file", "ca_file", "cert_file", "key_file"):
+                path = getattr(settings, key, None)
+                if path is not None:
+                    found.append((f"{section}.{key}", path))
+        return found
 
-def _is_server(text: str) -> bool:
-    """No URL with a password in it: that belongs into `credentials_file`."""
+
+def _bbs(config: BbsConfig | None) -> list[Finding]:
+    if config is None:
+        return []
+    found = [] if is_url(config.url) else [Finding("bbs.url", 0, 0, "expected https://HOST:PORT")]
+    if config.resync <= 0:
+        found.append(Finding("bbs.resync", 0, 0, "it has to be longer than nothing"))
+    return found
+
+
+def _nats(config: NatsConfig | None) -> list[Finding]:
+    if config is None:
+        return []
+    words = "expected nats://HOST:PORT or tls://HOST:PORT"
+    found = [
+        Finding(f"nats.servers[{n}]", 0, 0, words)
+        for n, url in enumerate(config.servers)
+        if not is_url(url, _NATS)
+    ]
+    if (config.cert_file is None) != (config.key_file is None):
+        words = "cert_file and key_file are given together"
+        found.append(Finding("nats.cert_file", 0, 0, words))
+    return found
+
+
+def is_url(text: str, schemes: tuple[str, ...] = ("https",)) -> bool:
+    """Whole, and without a password in it: that belongs into a file."""
     try:
         parts = urlsplit(text)
-        is_whole = parts.scheme in _SCHEMES and bool(parts.hostname)
+        is_whole = parts.scheme in schemes and bool(parts.hostname)
         return is_whole and "@" not in parts.netloc and parts.port != 0
     except ValueError:
         return False

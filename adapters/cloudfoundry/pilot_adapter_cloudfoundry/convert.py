@@ -6,72 +6,131 @@ route service is gone around, and no request for a path reaches another applicat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import msgspec
 
 from pilot_adapter_cloudfoundry.config import CloudFoundryConfig
-from pilot_adapter_cloudfoundry.messages import Route
-from pilot_core.model import Endpoint, Endpoints, Locality, Port, Protocol, Record, Service
+from pilot_adapter_cloudfoundry.lrp import CONTAINER_TLS
+from pilot_adapter_cloudfoundry.route import Pools, Route
+from pilot_core.model import Endpoint, Endpoints, Health, Locality, Port, Protocol, Record, Service
 
 _HTTP = 80
-_CONTAINER_TLS = 61443
-"""Where an instance's own proxy speaks TLS to other containers."""
 _SHOWN = 3
 
-Pools = Mapping[str, tuple[Route, ...]]
+
+def _tcp_hostname(group: str) -> str:
+    return f"tcp-{group}".lower()
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What besides the routes decides what becomes of them."""
+
+    config: CloudFoundryConfig
+    tcp_hostname: Callable[[str], str] = _tcp_hostname
+    """The name under which a router group's ports are reached."""
 
 
 class Made(msgspec.Struct, frozen=True):
-    """What one hostname comes to."""
+    """What one name comes to."""
 
     records: tuple[Record, ...] = ()
     problems: tuple[str, ...] = ()
 
 
-def external(hostname: str, pools: Pools, config: CloudFoundryConfig) -> Made:
+def external(hostname: str, pools: Pools, context: Context) -> Made:
     """The service of an HTTP route: its port is the one that the foundation's routers have."""
     problem = _unservable(hostname, pools)
-    routes = pools.get("", ())
-    if not routes:
+    if "" not in pools:
         return Made((), (problem,) if problem else ())
-    is_http2 = all(route.is_http2 for route in routes)
+    routes = pools[""]
+    is_http2 = bool(routes) and all(route.is_http2 for route in routes)
     protocol = Protocol.HTTP2 if is_http2 else Protocol.HTTP
     service = Service(hostname=hostname, ports=(Port("http", _HTTP, protocol),))
     if problem:
         return Made((service,), (problem,))
-    endpoints = tuple(endpoint(route, (("http", route.port),), config) for route in routes)
+    endpoints = tuple(
+        endpoint(route, (("http", route.port),), context) for route in _settled(routes)
+    )
     return Made((service, Endpoints(hostname=hostname, endpoints=endpoints)))
 
 
-def internal(hostname: str, pools: Pools, config: CloudFoundryConfig) -> Made:
-    """The service of an internal route: containers' addresses, and ports that are agreed on."""
-    routes = pools.get("", ())
-    if not routes:
+def internal(hostname: str, pools: Pools, context: Context) -> Made:
+    """The service of an internal route: containers' addresses, under the ports that the
+    application listens on, or that are agreed on where nobody tells them."""
+    if not pools:
         return Made()
-    ports = tuple(_internal_port(number) for number in config.internal_ports)
-    endpoints = tuple(endpoint(route, (), config) for route in routes)
+    if "" in pools:
+        pools = {str(number): pools[""] for number in context.config.internal_ports}
+    ports = tuple(_internal_port(int(number)) for number in sorted(pools, key=int))
+    by_instance: dict[tuple[str, str, str], list[tuple[str, Route]]] = {}
+    for port in ports:
+        for route in pools[str(port.number)]:
+            key = (route.host, route.id, route.tls_name)
+            by_instance.setdefault(key, []).append((port.name, route))
+    endpoints = tuple(
+        endpoint(found[0][1], _numbers(found, ports), context)
+        for _, found in sorted(by_instance.items())
+    )
     service = Service(hostname=hostname, ports=ports)
     return Made((service, Endpoints(hostname=hostname, endpoints=endpoints)))
 
 
-def endpoint(
-    route: Route, ports: tuple[tuple[str, int], ...], config: CloudFoundryConfig
-) -> Endpoint:
+def tcp(group: str, pools: Pools, context: Context) -> Made:
+    """The ports of the TCP routers of one group, each with instances of its own."""
+    if not pools:
+        return Made()
+    hostname = context.tcp_hostname(group)
+    numbers = sorted(pools, key=int)
+    ports = tuple(Port(f"tcp-{number}", int(number), Protocol.TCP) for number in numbers)
+    endpoints = tuple(
+        endpoint(route, ((f"tcp-{number}", route.port),), context)
+        for number in numbers
+        for route in _settled(pools[number])
+    )
+    service = Service(hostname=hostname, ports=ports)
+    return Made((service, Endpoints(hostname=hostname, endpoints=endpoints)))
+
+
+def endpoint(route: Route, ports: tuple[tuple[str, int], ...], context: Context) -> Endpoint:
     """`tls_name` is the instance's guid: a port that another instance has now does not answer."""
-    has_place = config.region and route.zone
+    region = context.config.region
+    has_place = region and route.zone
     return Endpoint(
         addresses=(route.host,),
         ports=ports,
-        locality=Locality(config.region, route.zone) if has_place else Locality(config.region),
+        health=route.health,
+        locality=Locality(region, route.zone) if has_place else Locality(region),
         labels=route.labels,
         workload=route.app,
         tls_name=route.tls_name,
     )
 
 
+def _numbers(
+    found: list[tuple[str, Route]], ports: tuple[Port, ...]
+) -> tuple[tuple[str, int], ...]:
+    """Nothing where the endpoint has all of the service's ports, under their own numbers."""
+    numbers = tuple(sorted((name, route.port) for name, route in found if route.port))
+    own = tuple(sorted((port.name, port.number) for port in ports))
+    return () if numbers == own else numbers
+
+
+def _settled(routes: tuple[Route, ...]) -> tuple[Route, ...]:
+    """An instance whose cell is being emptied takes nothing new, as long as others are healthy:
+    where there is none, its successor has not started yet."""
+    if any(route.health is Health.HEALTHY for route in routes):
+        return routes
+    return tuple(
+        msgspec.structs.replace(route, health=Health.DEGRADED)
+        if route.health is Health.DRAINING
+        else route
+        for route in routes
+    )
+
+
 def _internal_port(number: int) -> Port:
-    if number == _CONTAINER_TLS:
+    if number == CONTAINER_TLS:
         return Port(f"https-{number}", number, Protocol.HTTPS)
     return Port(f"http-{number}", number, Protocol.HTTP)
 

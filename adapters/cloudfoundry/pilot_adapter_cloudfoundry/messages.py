@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from pilot_adapter_cloudfoundry.route import Balancing, Route, Uri
+
 _PORT_LIMIT = 65535
 
 
@@ -19,10 +21,26 @@ class Unusable(Exception):
 
 
 class Options(msgspec.Struct, frozen=True):
-    """What else is asked of a route; balancing is not read."""
+    """What else is asked of a route."""
 
+    loadbalancing: str | None = None
+    hash_header: str | None = None
+    hash_balance: str | float | None = None
     route_policy_scope: Any = None
     route_policy_sources: Any = None
+
+    @property
+    def has_policy(self) -> bool:
+        return bool(self.route_policy_scope or self.route_policy_sources)
+
+    @property
+    def balancing(self) -> Balancing:
+        """Nothing where it makes no sense: then it is as if nobody had asked."""
+        try:
+            factor = float(self.hash_balance or 0)
+        except ValueError:
+            factor = 0.0
+        return Balancing(self.loadbalancing or "", self.hash_header or "", factor)
 
 
 class Registration(msgspec.Struct, frozen=True):
@@ -50,35 +68,6 @@ class Start(msgspec.Struct, frozen=True):
 
     interval: float | None = msgspec.field(name="minimumRegisterIntervalInSeconds", default=None)
     prune: float | None = msgspec.field(name="pruneThresholdInSeconds", default=None)
-
-
-class Route(msgspec.Struct, frozen=True):
-    """One instance, as it is registered under a URI."""
-
-    id: str
-    """Who is at the address: the instance's guid; empty where nobody says so."""
-    host: str
-    port: int
-    """0 for internal routes, which have none."""
-    tls_name: str = ""
-    """The name that the TLS server at the port must show; empty: no TLS."""
-    is_http2: bool = False
-    app: str = ""
-    zone: str = ""
-    labels: tuple[tuple[str, str], ...] = ()
-    is_guarded: bool = False
-    """A route service or a policy stands before it, which nobody may go around."""
-
-    @property
-    def address(self) -> tuple[str, int]:
-        return (self.host, self.port)
-
-
-class Uri(msgspec.Struct, frozen=True, gc=False, order=True):
-    """`shop.example.com/api`: a hostname, and a path that is empty or begins with a slash."""
-
-    host: str
-    path: str = ""
 
 
 _LABELS = (
@@ -110,13 +99,7 @@ def start(data: bytes) -> Start:
 
 def uris(said: Registration) -> tuple[Uri, ...]:
     """What routers match: lower case, paths too, without a query."""
-    return tuple(dict.fromkeys(uri(text) for text in said.uris or () if text))
-
-
-def uri(text: str) -> Uri:
-    host, _, path = text.lower().partition("?")[0].partition("/")
-    path = path.strip("/")
-    return Uri(host, f"/{path}" if path else "")
+    return tuple(dict.fromkeys(Uri.parse(text) for text in said.uris or () if text))
 
 
 def speaker(said: Registration) -> str:
@@ -142,7 +125,6 @@ def external(said: Registration) -> Route:
     if said.tls_port and not tls_name:
         raise Unusable(f"{host}:{port} speaks TLS, and does not say under what name")
     options = said.options or Options()
-    has_policy = bool(options.route_policy_scope or options.route_policy_sources)
     return Route(
         id=said.private_instance_id or "",
         host=host,
@@ -152,7 +134,10 @@ def external(said: Registration) -> Route:
         app=said.app or "",
         zone=said.availability_zone or "",
         labels=labels(said),
-        is_guarded=bool(said.route_service_url) or has_policy,
+        is_guarded=bool(said.route_service_url) or options.has_policy,
+        segment=said.isolation_segment or "",
+        balancing=options.balancing,
+        is_of_diego=(said.tags or {}).get("component") == "route-emitter",
     )
 
 
@@ -171,6 +156,7 @@ def internal(said: Registration) -> Route:
         app=said.app or "",
         zone=said.availability_zone or "",
         labels=labels(said),
+        is_of_diego=True,
     )
 
 

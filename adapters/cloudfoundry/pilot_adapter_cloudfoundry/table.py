@@ -17,7 +17,8 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from pilot_adapter_cloudfoundry.messages import Route, Start, Uri
+from pilot_adapter_cloudfoundry.messages import Start
+from pilot_adapter_cloudfoundry.route import Route, Uri
 
 Address = tuple[str, int]
 _INTERVALS = 3
@@ -57,7 +58,7 @@ class Table:
         return sum(len(owner.uris) for owner in self._owners.values())
 
     @property
-    def hostnames(self) -> Iterable[str]:
+    def names(self) -> Iterable[str]:
         return self._pools.keys() | self._refused.keys()
 
     def pools(self, hostname: str) -> Mapping[str, tuple[Route, ...]]:

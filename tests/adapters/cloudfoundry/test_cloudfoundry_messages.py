@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 from pilot_adapter_cloudfoundry.config import CloudFoundryConfig, NatsConfig
-from pilot_adapter_cloudfoundry.registry import registries
+from pilot_adapter_cloudfoundry.convert import Context, Made
+from pilot_adapter_cloudfoundry.emitters import Emitters
+from pilot_adapter_cloudfoundry.kinds import kinds
 
 from pilot_core.adapter import ConfigError
 from pilot_core.model import Endpoint, Endpoints, Locality, Protocol, Service
+from pilot_core.testing.session import host
 
 CONFIG = CloudFoundryConfig(nats=NatsConfig(servers=("nats://127.0.0.1:4222",)), region="r1")
 SHOP = {"uris": ["shop.example.com"], "host": "10.0.0.1", "port": 8080}
@@ -20,22 +23,24 @@ class Told:
     """HTTP routes that have been told of."""
 
     def __init__(self, *messages: dict[str, Any]) -> None:
-        self.registry, _ = registries(CONFIG)
+        emitters = Emitters(CONFIG, host())
         for message in messages:
-            self.registry.take("register", json.dumps({**SHOP, **message}).encode(), 0)
+            emitters.router.take("register", json.dumps({**SHOP, **message}).encode(), 0)
+        http, _, _ = kinds(CONFIG, None, emitters.router.table, emitters.discovery.table)
+        self._made: Made = http.made("shop.example.com", Context(CONFIG))
 
     @property
     def problems(self) -> tuple[str, ...]:
-        return self.registry.made("shop.example.com", CONFIG).problems
+        return self._made.problems
 
     @property
     def service(self) -> Service | None:
-        made = self.registry.made("shop.example.com", CONFIG).records
+        made = self._made.records
         return next((r for r in made if isinstance(r, Service)), None)
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
-        made = self.registry.made("shop.example.com", CONFIG).records
+        made = self._made.records
         return next((r.endpoints for r in made if isinstance(r, Endpoints)), ())
 
 

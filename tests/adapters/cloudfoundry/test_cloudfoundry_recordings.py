@@ -3,47 +3,56 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from pilot_adapter_cloudfoundry.config import CloudFoundryConfig, NatsConfig
-from pilot_adapter_cloudfoundry.messages import uri
-from pilot_adapter_cloudfoundry.registry import Registry, registries
+from pilot_adapter_cloudfoundry.convert import Context, Made
+from pilot_adapter_cloudfoundry.emitters import Emitters
+from pilot_adapter_cloudfoundry.kinds import kinds
+from pilot_adapter_cloudfoundry.route import Uri
+from pilot_adapter_cloudfoundry.table import Table
 
+from foundation import recorded
 from pilot_core.model import Endpoints
+from pilot_core.testing.session import host
 
-RECORDINGS = Path(__file__).parent / "recordings"
+HTTP, INTERNAL = 0, 1
 CONFIG = CloudFoundryConfig(nats=NatsConfig(servers=("nats://127.0.0.1:4222",)))
 
 
-def lines(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (RECORDINGS / name).read_text().splitlines()]
-
-
 class Replay:
+    """What emitters said, and what the adapter makes of it."""
+
     def __init__(self) -> None:
-        self.router, self.discovery = registries(CONFIG)
-        self._messages = lines("nats.jsonl")
+        self._emitters = Emitters(CONFIG, host())
+        self.router = self._emitters.router.table
+        self.discovery = self._emitters.discovery.table
+        self._kinds = kinds(CONFIG, None, self.router, self.discovery)
+        self._messages = recorded("nats.jsonl")
 
     def until(self, t: float) -> None:
         while self._messages and self._messages[0]["t"] < t:
             message = self._messages.pop(0)
             registry, _, verb = message["subject"].rpartition(".")
-            taker = self.router if registry == "router" else self.discovery
+            of_routers = registry == "router"
+            taker = self._emitters.router if of_routers else self._emitters.discovery
             taker.take(verb, json.dumps(message["data"]).encode(), message["t"])
 
+    def made(self, kind: int, name: str) -> Made:
+        return self._kinds[kind].made(name, Context(CONFIG))
 
-def seen(registry: Registry) -> dict[str, list[tuple[str, str, bool]]]:
+
+def seen(table: Table) -> dict[str, list[tuple[str, str, bool]]]:
     return {
         host + path: sorted((f"{r.host}:{r.port}", r.id, bool(r.tls_name)) for r in routes)
-        for host in registry.table.hostnames
-        for path, routes in registry.table.pools(host).items()
+        for host in table.names
+        for path, routes in table.pools(host).items()
     }
 
 
 def steps() -> list[dict[str, Any]]:
-    return lines("steps.jsonl")
+    return recorded("steps.jsonl")
 
 
 @pytest.mark.parametrize("step", range(len(steps())))
@@ -56,14 +65,14 @@ def test_the_table_is_the_one_that_the_router_had(step: int) -> None:
         for text, found in record["gorouter_routes_before"].items()
     }
     assert had == seen(replay.router)
-    assert all(uri(text).host in text for text in had)
+    assert all(Uri.parse(text).host in text for text in had)
 
 
 def test_an_instance_is_known_by_its_guid_and_served_on_its_tls_port() -> None:
     replay = Replay()
     replay.until(4.5)
 
-    made = replay.router.made("cart.example.com", CONFIG)
+    made = replay.made(HTTP, "cart.example.com")
     assert () == made.problems
     service, endpoints = made.records
     assert isinstance(endpoints, Endpoints)
@@ -84,7 +93,7 @@ def test_an_internal_route_has_its_containers_addresses() -> None:
     replay.until(4.5)
 
     def addresses(hostname: str) -> list[str]:
-        made = replay.discovery.made(hostname, CONFIG)
+        made = replay.made(INTERNAL, hostname)
         found = (r.endpoints for r in made.records if isinstance(r, Endpoints))
         return [endpoint.address for endpoints in found for endpoint in endpoints]
 

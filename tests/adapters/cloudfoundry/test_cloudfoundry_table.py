@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pilot_adapter_cloudfoundry.messages import Route, Start, Uri, uri
+from pilot_adapter_cloudfoundry.messages import Start
+from pilot_adapter_cloudfoundry.route import Route, Uri
 from pilot_adapter_cloudfoundry.table import Table
 
 CART, CART2 = Uri("cart.example.com"), Uri("cart2.example.com")
@@ -107,7 +108,7 @@ def test_what_cannot_be_used_removes_nothing_and_is_remembered_until_it_is_sound
     table.refuse((CART,), "i1", "port 0", 1)
     table.expire(121)
     assert () == table.reasons(CART.host)
-    assert [] == list(table.hostnames)
+    assert [] == list(table.names)
 
 
 def test_an_instance_serves_one_uri_on_two_ports() -> None:
@@ -119,5 +120,5 @@ def test_an_instance_serves_one_uri_on_two_ports() -> None:
 
 
 def test_uris_are_matched_in_lower_case_and_without_a_query() -> None:
-    assert Uri("shop.example.com", "/api/v1") == uri("Shop.example.com/API/v1/?a=b")
-    assert Uri("shop.example.com") == uri("shop.example.com/")
+    assert Uri("shop.example.com", "/api/v1") == Uri.parse("Shop.example.com/API/v1/?a=b")
+    assert Uri("shop.example.com") == Uri.parse("shop.example.com/")

@@ -1,0 +1,110 @@
+"""What has changed goes into the sink, name by name.
+
+Rule 1: nothing is put before every part of the platform has been read, or has failed to be: what
+earlier sessions put is served meanwhile. Only when all have been read, the session is in sync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import NoReturn
+
+from pilot_adapter_cloudfoundry.convert import Context
+from pilot_adapter_cloudfoundry.kinds import Kind
+from pilot_core.adapter import Host, Sink
+
+_GATHER = 0.05
+"""Seconds in which changes are gathered: what belongs together comes in a row."""
+
+
+class Publisher:
+    """One session's. `parts` are what has to be read first, by name; `troubles` what of processes
+    cannot be read."""
+
+    def __init__(
+        self,
+        kinds: tuple[Kind, ...],
+        context: Context,
+        sink: Sink,
+        host: Host,
+        *,
+        parts: set[str],
+        troubles: Mapping[str, str],
+    ) -> None:
+        self.sink = sink
+        self._kinds, self._context, self._host = kinds, context, host
+        self._troubles, self._told = troubles, dict[str, str]()
+        self._unread, self._waived = set(parts), set[str]()
+        self._is_open = False
+        self._put: set[str] = set()
+        self._has_changed = asyncio.Event()
+
+    def has_read(self, part: str) -> None:
+        """This part of the platform has been read as a whole."""
+        if part in self._unread:
+            self._unread.discard(part)
+            self._waived.discard(part)
+            self._begin()
+            if not self._unread:
+                self.sink.synced()
+
+    def waive(self, part: str) -> None:
+        """Do not wait for this part before the first put: it is known from before, or cannot be
+        read for now."""
+        if part in self._unread:
+            self._waived.add(part)
+            self._begin()
+
+    def nudge(self) -> None:
+        """Something may have changed."""
+        self._has_changed.set()
+
+    async def run(self) -> NoReturn:
+        """Put what changes, once there is a view to change."""
+        while True:
+            await self._has_changed.wait()
+            self._has_changed.clear()
+            if self._is_open:
+                self.publish()
+                await self._host.clock.sleep(_GATHER)
+
+    def publish(self) -> None:
+        """Put what has changed."""
+        for kind in self._kinds:
+            self._publish(kind, kind.take_changed())
+        self._complain()
+
+    def _begin(self) -> None:
+        if self._unread - self._waived:
+            return
+        if self._is_open:
+            self.publish()
+            return
+        self._is_open = True
+        for kind in self._kinds:
+            self._publish(kind, kind.take_changed() | kind.names())
+        self._complain()
+
+    def _complain(self) -> None:
+        """Of processes that cannot be read, which have no name to be found under."""
+        for process in self._told.keys() - self._troubles.keys():
+            self.sink.drop(f"process/{process}")
+        for process, trouble in self._troubles.items():
+            if self._told.get(process) != trouble:
+                self.sink.warn(trouble, source=f"process/{process}", origin=process)
+        self._told = dict(self._troubles)
+
+    def _publish(self, kind: Kind, names: Iterable[str]) -> None:
+        for name in sorted(names):
+            source = f"{kind.name}/{name}"
+            made = kind.made(name, self._context)
+            if made.records:
+                self._put.add(source)
+                self.sink.put(source, made.records)
+            elif source in self._put or not made.problems:
+                # A name that has only been spoken of wrongly so far keeps what it had.
+                self._put.discard(source)
+                self.sink.drop(source)
+            for problem in made.problems:
+                self.sink.warn(problem, source=source, origin=name)
