@@ -96,12 +96,13 @@ class _NotThere(Unavailable):
 
 
 async def _read(response: httpx.Response, url: str) -> AsyncGenerator[Event, None]:
-    with _told(url):
-        async with contextlib.aclosing(EventSource(response).aiter_sse()) as frames:
-            async for frame in frames:
-                event = decode.event(frame.event, frame.data)
-                if event is not None:
-                    yield event
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(_told(url))
+        reading = contextlib.aclosing(EventSource(response).aiter_sse())
+        frames = await stack.enter_async_context(reading)
+        async for frame in frames:
+            for event in decode.events(frame.event, frame.data):
+                yield event
 
 
 def _check(response: httpx.Response) -> None:

@@ -14,7 +14,7 @@ from pilot_core.document import Duration
 _NATS = ("nats", "tls")
 
 
-class BbsConfig(Config, frozen=True):
+class BbsConfig(Config, frozen=True, kw_only=True):
     """Diego's BBS, which knows every instance; it asks for a client's certificate."""
 
     url: str = "https://bbs.service.cf.internal:8889"

@@ -88,19 +88,19 @@ def domains(data: bytes) -> frozenset[str]:
     return frozenset(_response("DomainsResponse", data).domains)
 
 
-def event(kind: str, data: str) -> Event | None:
-    """An event of the stream; None for those that say nothing of instances with a guid, or that
-    are of kinds we need not know. Raises Unreadable."""
+def events(kind: str, data: str) -> tuple[Event, ...]:
+    """The event of a frame of the stream; none where it says nothing of an instance with a guid,
+    or is of a kind that we need not know. Raises Unreadable."""
     read = _EVENTS.get(kind)
     if read is None:
-        return None
+        return ()
     name, make = read
     try:
         raw = base64.b64decode(data, validate=True)
     except ValueError:
         raise Unreadable(f"an event {kind} is no base64") from None
     made = make(_parse(name, raw))
-    return made if made.what.key else None
+    return (made,) if made.what.key else ()
 
 
 def _response(name: str, data: bytes) -> Any:
