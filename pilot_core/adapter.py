@@ -26,7 +26,7 @@ import msgspec
 
 from pilot_core.clock import Clock
 from pilot_core.errors import ConfigError, Denied, Finding, PilotError, Unavailable
-from pilot_core.leader import LeaderLock, Term
+from pilot_core.leader import LeaderLock, Term, reign
 from pilot_core.model import Evidence, Record, Workload
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "Sink",
     "Term",
     "Unavailable",
+    "reign",
 ]
 
 API = 1

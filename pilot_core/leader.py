@@ -10,6 +10,7 @@ the term, and who keeps it refuses a fence lower than one seen before.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
@@ -54,3 +55,30 @@ class LeaderLock(Protocol):
         Denied where the platform refuses, and what `lead` raises; both in an exception group
         where they come while it leads. Unavailable is waited out.
         """
+
+
+async def reign(
+    term: Term,
+    clock: Clock,
+    lead: Callable[[Term], Coroutine[Any, Any, T]],
+    *ends: Callable[[Term], Coroutine[Any, Any, None]],
+) -> asyncio.Task[T]:
+    """Lead for one term: until `lead` is done, the term is over, or one of `ends` returns, such as
+    what prolongs the term and what watches the lock. The task of `lead`, done or cancelled; the
+    term is over. For those who implement a lock."""
+
+    async def expire(term: Term) -> None:
+        while term.holds():
+            await clock.sleep(term.remaining())
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            work = group.create_task(lead(term))
+            tasks = [group.create_task(end(term)) for end in (*ends, expire)]
+            await asyncio.wait((work, *tasks), return_when=asyncio.FIRST_COMPLETED)
+            term.end()
+            for task in (work, *tasks):
+                task.cancel()
+    finally:
+        term.end()
+    return work

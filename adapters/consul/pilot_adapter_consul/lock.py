@@ -24,7 +24,7 @@ from consul import base
 from pilot_adapter_consul.agent import Agent, Reply
 from pilot_adapter_consul.client import Client
 from pilot_adapter_consul.position import Pace, Position
-from pilot_core.adapter import Denied, Host, LeaderLock, Term, Unavailable
+from pilot_core.adapter import Denied, Host, LeaderLock, Term, Unavailable, reign
 from pilot_core.aio import Backoff
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ class ConsulLock(LeaderLock):
                 term = await self._win()
                 self._has_led = True
                 self._host.log.info("leading", extra={"fence": term.fence})
-                work = await self._reign(term, lead)
+                work = await reign(term, self._clock, lead, self._renew, self._watch)
                 if not work.cancelled():
                     return work.result()
                 self._host.log.warning("stepped down", extra={"fence": term.fence})
@@ -138,24 +138,6 @@ class ConsulLock(LeaderLock):
             lock_delay=self._settings.lock_delay,
         )
 
-    async def _reign(
-        self, term: Term, lead: Callable[[Term], Coroutine[Any, Any, T]]
-    ) -> asyncio.Task[T]:
-        """The work of one term, done or cancelled."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                work = group.create_task(lead(term))
-                ends = [
-                    group.create_task(end(term)) for end in (self._renew, self._watch, self._expire)
-                ]
-                await asyncio.wait((work, *ends), return_when=asyncio.FIRST_COMPLETED)
-                term.end()
-                for task in (work, *ends):
-                    task.cancel()
-        finally:
-            term.end()
-        return work
-
     async def _renew(self, term: Term) -> None:
         """Prolong it, until Consul does not know the session any more."""
         pause = self._settings.ttl / _RENEWALS
@@ -180,10 +162,6 @@ class ConsulLock(LeaderLock):
                 return
             except Unavailable:
                 await self._clock.sleep(_RETRY)
-
-    async def _expire(self, term: Term) -> None:
-        while term.holds():
-            await self._clock.sleep(term.remaining())
 
     async def _follow(self, is_over: Callable[[str], bool]) -> None:
         """Until that is true of the session that holds the key, as the leader of Consul's says."""

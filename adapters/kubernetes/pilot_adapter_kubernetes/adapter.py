@@ -13,11 +13,13 @@ from typing import Any, ClassVar, NoReturn
 
 from pilot_adapter_kubernetes import credentials, kubeconfigs, resource
 from pilot_adapter_kubernetes.api import Api
+from pilot_adapter_kubernetes.attest import Reviews
 from pilot_adapter_kubernetes.cluster import Cluster
 from pilot_adapter_kubernetes.facts import Kubeconfigs
 from pilot_adapter_kubernetes.remotes import Remotes
 from pilot_adapter_kubernetes.settings import ClustersConfig, KubernetesConfig
-from pilot_core.adapter import Adapter, Config, Finding, Sink
+from pilot_core.adapter import Adapter, Config, Finding, Host, Sink
+from pilot_core.model import Evidence, Workload
 
 __all__ = ["ClustersConfig", "Kubernetes", "KubernetesConfig"]
 
@@ -40,10 +42,27 @@ class Kubernetes(Adapter):
             if not path.exists():
                 yield Finding(str(path), 0, 0, "there is no such kubeconfig file or folder")
 
+    def __init__(self, config: Any, host: Host) -> None:
+        super().__init__(config, host)
+        self._session: _Session | None = None
+        self._reviews = Reviews(
+            lambda: self._session.clusters if self._session else (),
+            host.clock,
+            audience=config.token_audience,
+            agents=config.node_agents,
+        )
+
+    async def attest(self, evidence: Evidence) -> Workload:
+        """`pilot_core.adapter.Attestor`: the account that a token belongs to."""
+        return await self._reviews.workload(evidence)
+
     async def run(self, sink: Sink) -> NoReturn:
-        async with asyncio.TaskGroup() as group:
-            session = _Session(self, sink, group)
-            await session.run()
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._session = _Session(self, sink, group)
+                await self._session.run()
+        finally:
+            self._session = None
         raise AssertionError("a watch ended without an error")
 
 
@@ -61,6 +80,11 @@ class _Session:
         )
         self._home = Cluster(api, sink, self._host, config, flushed=self._count)
         self._remotes = Remotes(sink, self._host, config, group)
+
+    @property
+    def clusters(self) -> list[Cluster]:
+        """Those that are being read, the one at home first."""
+        return [self._home, *self._remotes.clusters]
 
     async def run(self) -> NoReturn:
         """Until something ends the session with the cluster at home."""
@@ -102,4 +126,5 @@ class _Session:
             self._sink.drop(source)
 
     def _count(self) -> None:
-        self._host.metrics.gauge("endpoints_pending", self._home.pending + self._remotes.pending)
+        pending = sum(cluster.catalogue.pending for cluster in self.clusters)
+        self._host.metrics.gauge("endpoints_pending", pending)

@@ -26,6 +26,7 @@ _ANSWER = 30.0
 _OLD = 600.0
 """Seconds after which credentials are read again before the next request."""
 _READ_AT_ONCE = 2**18
+_DONE = (200, 201)
 _MESSAGE = 300
 
 
@@ -69,22 +70,39 @@ class Api:
         self, path: str, params: Mapping[str, str]
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The answer to a GET, to be read. Raises Refused, Unavailable."""
-        answer = await self._send("GET", path, params, None)
-        if answer.status == 401:
-            answer.release()
-            await self._renew(self._access)
-            answer = await self._send("GET", path, params, None)
-        async with answer:
+        async with await self._answered("GET", path, params, None) as answer:
             if answer.status != 200:
                 raise await _refused(answer)
             yield answer
+
+    async def call(self, method: str, path: str, body: object = None) -> bytes:
+        """One request with a JSON body, and the answer to it. Raises Refused, Unavailable."""
+        content = None if body is None else msgspec.json.encode(body)
+        async with await self._answered(method, path, {}, content) as answer:
+            if answer.status not in _DONE:
+                raise await _refused(answer)
+            try:
+                return await answer.read()
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                raise Unavailable(f"{path} broke off: {error}") from error
+
+    async def _answered(
+        self, method: str, path: str, params: Mapping[str, str], body: bytes | None
+    ) -> aiohttp.ClientResponse:
+        answer = await self._send(method, path, params, body)
+        if answer.status == 401:
+            answer.release()
+            await self._renew(self._access)
+            answer = await self._send(method, path, params, body)
+        return answer
 
     async def _send(
         self, method: str, path: str, params: Mapping[str, str], body: bytes | None
     ) -> aiohttp.ClientResponse:
         access = await self._current()
         assert self._session is not None, "used outside its context"
-        headers = {"Accept": "application/json"}
+        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        headers = {"Accept": "application/json", "Content-Type": kind}
         if access.authorization:
             headers["Authorization"] = access.authorization
         try:

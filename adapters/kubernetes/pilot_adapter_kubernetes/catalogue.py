@@ -49,6 +49,8 @@ class Catalogue:
         """Those that are selected; None where all are."""
         self._at = Index()
         """Pods by address; those on the host's network own none."""
+        self._on = Index()
+        """Pods by node."""
         self._mentions = Index()
         """Slices by what they mention: `pod/NS/NAME`, `ip/ADDRESS`, `node/NAME`."""
         self._service_of: dict[str, str] = {}
@@ -68,6 +70,12 @@ class Catalogue:
 
     def has_service(self, key: str) -> bool:
         return key in self._services
+
+    def pod_named(self, key: str) -> facts.Pod | None:
+        return self._pods.get(key)
+
+    def pods_on(self, node: str) -> Iterator[facts.Pod]:
+        return (self._pods[key] for key in self._on.owners(node))
 
     def selects_namespaces(self) -> None:
         """From now on, only those that `namespace` tells of."""
@@ -110,6 +118,7 @@ class Catalogue:
         assert known is not None, "a change has a side"
         addresses = () if new is None or new.host_network else new.addresses
         self._at.set(known.key, addresses)
+        self._on.set(known.key, (new.node,) if new is not None and new.node else ())
         self._mentioning(f"pod/{known.key}")
         for address in {a for one in (old, new) if one is not None for a in one.addresses}:
             self._mentioning(f"ip/{address}")

@@ -38,7 +38,7 @@ class Cluster:
         prefix: str = "",
         flushed: Callable[[], None] = lambda: None,
     ) -> None:
-        self._api, self._sink, self._clock, self._config = api, sink, host.clock, config
+        self.api, self._sink, self._clock, self._config = api, sink, host.clock, config
         self._prefix, self._flushed = prefix, flushed
         self._group = asyncio.TaskGroup()
         self._dirty: dict[str, None] = {}
@@ -46,12 +46,7 @@ class Cluster:
         self._waiting: set[str] = set()
         self._unreadable: dict[str, str] = {}
         """Services of which nothing is known, and why."""
-        self._catalogue = Catalogue(config.domain, self._touch)
-
-    @property
-    def pending(self) -> int:
-        """Endpoints that wait for their pods."""
-        return self._catalogue.pending
+        self.catalogue = Catalogue(config.domain, self._touch)
 
     async def run(
         self,
@@ -64,7 +59,7 @@ class Cluster:
         `on_read` is called before the first put, `on_put` after everything has been put once.
         Raises Unavailable and Denied, in groups.
         """
-        async with self._api, self._group as group:
+        async with self.api, self._group as group:
             every = [*self._reflectors(), *reflectors]
             for reflector in every:
                 group.create_task(reflector.run())
@@ -87,11 +82,11 @@ class Cluster:
 
     @property
     def _keys(self) -> set[str]:
-        return self._catalogue.keys | self._unreadable.keys()
+        return self.catalogue.keys | self._unreadable.keys()
 
     def _reflectors(self) -> Iterator[Reflector[Any]]:
         """Of every kind, in every namespace that is asked for."""
-        catalogue, selector = self._catalogue, self._config.namespace_selector
+        catalogue, selector = self.catalogue, self._config.namespace_selector
         for namespace in self._config.namespaces or ("",):
             yield self.reflector(resource.SERVICES, catalogue.service, namespace)
             yield self.reflector(resource.SLICES, catalogue.slice, namespace)
@@ -121,7 +116,7 @@ class Cluster:
             self.complain("/".join(part for part in parts if part), text)
 
         return Reflector(
-            self._api,
+            self.api,
             kind,
             namespace,
             clock=self._clock,
@@ -143,7 +138,7 @@ class Cluster:
             self._unreadable.pop(key, None)
             self.complain(f"services/{key}", "")
             self._touch(key)
-        elif self._catalogue.has_service(key):
+        elif self.catalogue.has_service(key):
             self.complain(f"services/{key}", text)
         else:
             self._unreadable[key] = text
@@ -167,10 +162,10 @@ class Cluster:
         if key in self._unreadable:
             self.complain(f"service/{key}", self._unreadable[key])
             return
-        records, holds = self._catalogue.records(key, now)
+        records, holds = self.catalogue.records(key, now)
         source = f"{self._prefix}service/{key}"
         self._sink.put(source, records)
-        for remark in self._catalogue.unhonoured(key):
+        for remark in self.catalogue.unhonoured(key):
             self._sink.note(f"service {key}: {remark}", source=source)
         if holds and key not in self._waiting:
             self._waiting.add(key)

@@ -79,6 +79,9 @@ class Pod(msgspec.Struct, frozen=True, gc=False):
     workload: str
     created: str
     leaving: bool
+    """It is told to end, or has ended."""
+    over: bool
+    """It has ended."""
     ready: bool
 
     def label(self, name: str) -> str:
@@ -173,6 +176,7 @@ def pod(sent: wire.Pod) -> Pod:
         workload=sys.intern(_workload(meta)),
         created=meta.creation_timestamp or "",
         leaving=meta.deletion_timestamp is not None or status.phase in _OVER,
+        over=status.phase in _OVER,
         ready=any(c.type == "Ready" and c.status == "True" for c in status.conditions or ()),
     )
 

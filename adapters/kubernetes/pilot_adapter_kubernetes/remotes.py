@@ -73,9 +73,9 @@ class Remotes:
         timer.cancel()
 
     @property
-    def pending(self) -> int:
-        """Endpoints that wait for their pods."""
-        return sum(running.pending for running in self._running.values())
+    def clusters(self) -> list[Cluster]:
+        """Those that are being read."""
+        return [r.cluster for r in self._running.values() if r.cluster is not None]
 
     def _chosen(self) -> dict[str, Kubeconfig]:
         chosen: dict[str, Kubeconfig] = {}
@@ -99,13 +99,9 @@ class _Remote:
         self.kubeconfig: Kubeconfig | None = None
         self.tried = asyncio.Event()
         self._name, self._sink, self._host, self._config = name, sink, host, config
-        self._cluster: Cluster | None = None
+        self.cluster: Cluster | None = None
         self._tasks: list[asyncio.Task[None]] = []
         """The session that is read from, and the one that takes over once it has read."""
-
-    @property
-    def pending(self) -> int:
-        return self._cluster.pending if self._cluster is not None else 0
 
     def begin(self, kubeconfig: Kubeconfig, group: asyncio.TaskGroup) -> None:
         """Sessions with this kubeconfig from now on."""
@@ -130,6 +126,8 @@ class _Remote:
             try:
                 await self._session(kubeconfig)
             except* (Unavailable, Denied) as errors:
+                if asyncio.current_task() is self._tasks[0]:
+                    self.cluster = None
                 self._say(_first(errors), kubeconfig)
             self.tried.set()
             if self._host.clock.monotonic() - began > _PATIENCE:
@@ -146,7 +144,7 @@ class _Remote:
                 if other is not task:
                     other.cancel()
             self._tasks = [t for t in self._tasks if t is task]
-            self._cluster = cluster
+            self.cluster = cluster
 
         def on_put() -> None:
             with self._sink.resync(self.prefix):

@@ -37,6 +37,10 @@ class KubernetesConfig(Config, frozen=True):
     idle: Duration = Duration(180)
     """A watch that is silent for longer is dead; servers send something every minute."""
     clusters: ClustersConfig = ClustersConfig()
+    token_audience: str = "istio-ca"
+    """Whom tokens of service accounts have to be meant for, to prove who somebody is."""
+    node_agents: tuple[str, ...] = ()
+    """Service accounts, `NAMESPACE/NAME`, that may ask for the identities of pods on their node."""
 
     def __post_init__(self) -> None:
         if self.context and self.kubeconfig is None:
@@ -49,5 +53,10 @@ class KubernetesConfig(Config, frozen=True):
             raise ConfigError(
                 "namespace_selector: namespaces are named already; choose one of both"
             )
+        for agent in self.node_agents:
+            if not all(agent.partition("/")) or agent.count("/") > 1:
+                raise ConfigError(f"node_agents: {agent!r} is not of the form NAMESPACE/NAME")
+        if not self.token_audience:
+            raise ConfigError("token_audience: tokens that are meant for anybody prove nothing")
         if self.idle < 1:
             raise ConfigError("idle: less than 1s would end watches that are alive")

@@ -133,6 +133,36 @@ class Secret(_Wire, frozen=True):
     data: dict[str, str] | None = None
 
 
+class LeaseSpec(_Wire, frozen=True, omit_defaults=True):
+    holder_identity: str | None = None
+    lease_duration_seconds: int | None = None
+    acquire_time: str | None = None
+    renew_time: str | None = None
+    lease_transitions: int | None = None
+
+
+class Lease(_Wire, frozen=True):
+    metadata: Meta
+    spec: LeaseSpec = LeaseSpec()
+
+
+class UserInfo(_Wire, frozen=True):
+    username: str = ""
+    groups: tuple[str, ...] | None = None
+    extra: dict[str, tuple[str, ...]] | None = None
+
+
+class TokenReviewStatus(_Wire, frozen=True):
+    authenticated: bool = False
+    error: str = ""
+    audiences: tuple[str, ...] | None = None
+    user: UserInfo = UserInfo()
+
+
+class TokenReview(_Wire, frozen=True):
+    status: TokenReviewStatus = TokenReviewStatus()
+
+
 class ListMeta(_Wire, frozen=True):
     resource_version: str = ""
     continue_: str | None = msgspec.field(default=None, name="continue")
