@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 from collections.abc import AsyncIterator
 
 import pytest
 
 import mutual
-from mesh import Daemon, document, http_get, service, until
+from consul_tls import Authority
+from mesh import PATIENCE, Daemon, document, free_port, http_get, service, until
 from mutual import Sidecar, Stage, caller, spiffe
 from nodes import Load
 
@@ -149,3 +152,80 @@ async def test_a_gateway_shows_its_own_certificate(stage):
     assert (200, b"app") == await edge.asks(SHOP, FORGED)
     assert spiffe("edge") in caller(app.last)
     assert "admin" not in app.last
+
+
+async def test_bytes_pass_by_mutual_tls_as_well(stage):
+    app, at = await stage.mesh.backend("app"), stage.address()
+    listed = [f"{at[0]}:{at[1]} tls=mutual service_account=reviews"]
+    daemon = await stage.daemon(
+        document(service(SHOP, listed, protocol="tcp")), inbound("mode: strict")
+    )
+    server = await stage.sidecar(daemon, "reviews", at=at, app=app)
+    port = free_port()
+    client = await stage.sidecar(daemon, "web", "--outbound", f"{port}={SHOP}:80")
+
+    async def answered() -> bool:
+        return await http_get(f"127.0.0.1:{port}") == (200, b"app")
+
+    await until(answered, "an answer over TCP")
+    assert 0 == await in_plaintext(server)
+    await no_nack(daemon, server, client)
+
+
+async def test_an_agent_that_comes_late_holds_up_plaintext_for_a_moment_only(stage):
+    app, at = await stage.mesh.backend("app"), stage.address()
+    plain = await stage.mesh.backend("plain")
+    daemon = await stage.daemon(
+        reviews(at), document(service("plain.shop.mesh", [f"127.0.0.1:{plain.port}"]))
+    )
+    await stage.sidecar(daemon, "reviews", at=at, app=app)
+    client = await stage.sidecar(daemon, "web", has_agent=False)
+
+    async def served() -> bool:
+        return await client.asks("plain.shop.mesh") == (200, b"plain")
+
+    await until(served, "an answer in plaintext")
+    assert 503 == (await client.asks(SHOP))[0]
+    assert 0 == app.requests
+    await stage.started(client.node)
+    await answers(client, 200)
+
+
+async def test_an_application_s_own_tls_and_its_first_word_pass_a_permissive_listener(stage):
+    at, greeting = stage.address(), b"220 ready\r\n"
+    authority = Authority(stage.mesh.folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue("app.example.com"))
+    secure = await stage.mesh.backend("own tls", tls=context)
+    daemon = await stage.daemon(
+        document(service(SHOP, [f"{at[0]}:{at[1]} service_account=reviews"], protocol="tcp"))
+    )
+    server = await stage.sidecar(daemon, "reviews", at=at, app=secure)
+    trusting = ssl.create_default_context(cafile=str(authority.file))
+
+    async def by_own_tls() -> bytes:
+        reader, writer = await asyncio.open_connection(
+            *at, ssl=trusting, server_hostname="app.example.com"
+        )
+        writer.write(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+    async def answered() -> bool:
+        return (await by_own_tls()).endswith(b"own tls")
+
+    await until(answered, "an answer by the application's own TLS")
+
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(greeting)
+        await writer.drain()
+        writer.close()
+
+    await secure.stop()
+    async with await asyncio.start_server(greet, "127.0.0.1", secure.port):
+        reader, writer = await asyncio.open_connection(*at)
+        async with asyncio.timeout(PATIENCE):
+            assert greeting == await reader.readline()
+        writer.close()
+    await no_nack(daemon, server)

@@ -48,11 +48,14 @@ class Stage:
         self._hosts += 1
         return f"127.77.0.{self._hosts}", free_port()
 
-    async def node(self, name: str, account: str) -> Node:
+    def node(self, account: str) -> Node:
         """An agent for one workload of this service account in the namespace `default`."""
         identity = SpiffeId(DOMAIN, f"/ns/default/sa/{account}")
-        made = Node(self.mesh.folder / f"{name}.sock", self.authority, identity)
-        return await self._stack.enter_async_context(made.running())
+        return Node(self.mesh.folder / f"{account}.sock", self.authority, identity)
+
+    async def started(self, node: Node) -> None:
+        """Run the agent until the stage ends."""
+        await self._stack.enter_async_context(node.running())
 
     async def sidecar(
         self,
@@ -61,8 +64,11 @@ class Stage:
         *options: str,
         at: tuple[str, int] = ("127.0.0.1", 0),
         app: Backend | None = None,
+        has_agent: bool = True,
     ) -> Sidecar:
-        node = await self.node(account, account)
+        node = self.node(account)
+        if has_agent:
+            await self.started(node)
         made = Sidecar(Envoy(self.mesh.folder, account), node, *at)
         made.listener = f"127.0.0.1:{free_port()}"
         inbound = ("--inbound", f"{at[1]}=127.0.0.1:{app.port}") if app else ()

@@ -55,7 +55,8 @@ def forwarding(view: ForwardListenerView) -> bytes:
             # A client that waits for the server to speak first says nothing to look at.
             made.listener_filters_timeout.seconds = _INSPECTION
             made.continue_on_listener_filters_timeout = True
-            chain.filter_chain_match.transport_protocol = "tls"
+            # Not by the transport protocol as well: Envoy would look for other TLS among the chains
+            # for TLS alone, and find none.
             chain.filter_chain_match.application_protocols.append(tls.MESH_PROTOCOL)
     if callers is None or callers.plaintext:
         _forward(made.filter_chains.add(), view)

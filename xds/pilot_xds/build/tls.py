@@ -42,6 +42,8 @@ _URI = 3
 _TLS_1_2, _TLS_1_3 = 3, 4
 _GRPC, _V3 = 2, 2
 _ROOTS_PATIENCE = 2
+_AGENT_PATIENCE, _AGENT_AGAIN = 5, 2
+"""Seconds."""
 
 
 def upstream(cluster: str, ids: tuple[str, ...], *, http2: bool) -> Any:
@@ -142,7 +144,13 @@ def _secret(made: Any, name: str) -> None:
     source = made.sds_config.api_config_source
     source.api_type, source.transport_api_version = _GRPC, _V3
     source.set_node_on_first_message_only = True
-    source.grpc_services.add().envoy_grpc.cluster_name = AGENT_CLUSTER
+    agent = source.grpc_services.add().envoy_grpc
+    agent.cluster_name = AGENT_CLUSTER
+    # It is on this machine: whoever restarts it does not want to wait for half a minute then.
+    again = agent.retry_policy.retry_back_off
+    again.base_interval.nanos, again.max_interval.seconds = 250_000_000, _AGENT_AGAIN
+    # Without an agent, what is plaintext waits for no longer than this.
+    made.sds_config.initial_fetch_timeout.seconds = _AGENT_PATIENCE
 
 
 def _matcher(trusted: Any) -> Any:
