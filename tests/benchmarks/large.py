@@ -52,7 +52,7 @@ def describe(scale: dict[str, float]) -> str:
         verdict = "met" if scale[key] <= limit else "MISSED"
         lines.append(f"  {key:<10} {scale[key]:8.2f}  at most {limit:g}  {verdict}")
     lines.append(
-        f"  one endpoint: {scale['endpoint_cpu']:.3f} s, with {_FEW} services"
-        f" {scale['endpoint_cpu_few']:.3f} s"
+        f"  one endpoint: {scale['endpoint_cpu'] * 1e3:.1f} ms, with {_FEW} services"
+        f" {scale['endpoint_cpu_few'] * 1e3:.1f} ms"
     )
     return "\n".join(lines)

@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-_TICKS = os.sysconf("SC_CLK_TCK")
+_SCHEDULED = 2
+"""The kernel's number for the clock of what a process has run (clock_getcpuclockid(3))."""
 _PATIENCE = 60.0
 
 
@@ -68,10 +69,10 @@ class Process(abc.ABC):
         self._folder.cleanup()
 
     def cpu(self) -> float:
-        """CPU seconds so far, of all threads."""
+        """CPU seconds so far, of all threads. By the process's own clock, for /proc counts in
+        hundredths, and one change of a hundred proxies takes less."""
         assert self._process is not None
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        return time.clock_gettime(~self._process.pid << 3 | _SCHEDULED)
 
     def rss(self) -> float:
         """Resident memory in MB."""
