@@ -1,6 +1,6 @@
-"""The real servers of the integration tests, built once from pinned sources and kept.
+"""The real servers and checkers of the integration tests, built once from pinned sources and kept.
 
-    python server_build.py [consul] [kubernetes] [etcd] [mesos]
+    python server_build.py [consul] [kubernetes] [etcd] [h2spec] [mesos]
 
 Rule 1: a server on PATH of the pinned minor version is as good as one that is built.
 Rule 2: what is built lies in a folder named by a hash of the pins, in the user's cache folder, so
@@ -99,6 +99,13 @@ RECIPES = {
             {"etcd": "go.etcd.io/etcd/server/v3"},
             ("--version",),
             "about 1 minute",
+        ),
+        Recipe(
+            "h2spec",
+            "github.com/summerwind/h2spec",
+            {"h2spec": "github.com/summerwind/h2spec/cmd/h2spec"},
+            ("--version",),
+            "about 20 seconds",
         ),
     )
 }
