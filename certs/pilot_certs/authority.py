@@ -132,6 +132,10 @@ class Authority:
         """Call `listener` after every step."""
         self._listeners.append(listener)
 
+    def unsubscribe(self, listener: Callable[[], None]) -> None:
+        """Call it no more."""
+        self._listeners.remove(listener)
+
     def sign(
         self, key: PublicKey, name: SpiffeId, *, seconds: int = 0, dns: Sequence[str] = ()
     ) -> Issued:
@@ -239,7 +243,7 @@ class Authority:
         current = signers.active(content.signers)
         self._issuer = self._issuer_of(current) if current else None
         self._content = content
-        for listener in self._listeners:
+        for listener in tuple(self._listeners):
             listener()
 
     def _issuer_of(self, signer: Signer) -> Issuer:

@@ -96,6 +96,16 @@ def load(pem: str) -> x509.Certificate:
         raise Untrusted(f"no certificate: {error}") from None
 
 
+def trust_domain(root: str) -> str:
+    """What a root's own URI name says; empty where it says nothing."""
+    try:
+        names = load(root).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        [uri] = names.get_values_for_type(x509.UniformResourceIdentifier)
+        return spiffe.parse(uri).trust_domain
+    except (x509.ExtensionNotFound, InvalidRequest, Untrusted, *_ODD):
+        return ""
+
+
 def split(pem: bytes) -> tuple[str, ...]:
     """The certificates of a PEM file, each by itself. Raises Untrusted."""
     try:

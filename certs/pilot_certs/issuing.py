@@ -10,7 +10,8 @@ Rule 2: every call ends in a certificate or in `Refused`, and both are recorded.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
 
 import msgspec
 
@@ -31,7 +32,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked for."""
 
     csr: bytes
-    """PEM."""
+    is_der: bool = False
+    """PEM otherwise."""
     seconds: int = 0
     """How long it should be valid; 0 or less is the default."""
     wanted: SpiffeId | None = None
@@ -47,6 +49,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Calls from one address that prove nothing."""
     waiting: int = 1000
     """Calls whose proof is being looked at, all in all."""
+
+
+Proof: TypeAlias = Callable[[Call], Awaitable[Caller]]
+"""Finds out who calls. Raises Refused."""
 
 
 class Issuing:
@@ -74,11 +80,29 @@ class Issuing:
         """Refusals by reason."""
 
     async def issue(self, request: Request, call: Call) -> Issued:
-        """A certificate. Raises Refused."""
-        self.counts["requests"] += 1
-        caller = None
+        """A certificate, for whom one of the authenticators knows. Raises Refused."""
         try:
-            caller = await self._known(request, call)
+            _check_size(request)
+        except Refused as refused:
+            self.counts["requests"] += 1
+            self.refused(refused, call, wanted=request.wanted)
+            raise
+        caller = await self.admit(call, self._authenticated, wanted=request.wanted)
+        return self.grant(request, call, caller)
+
+    async def admit(self, call: Call, proof: Proof, *, wanted: SpiffeId | None = None) -> Caller:
+        """Who calls, by a proof that is looked at within the limits. Raises Refused."""
+        self.counts["requests"] += 1
+        try:
+            return await self._known(call, proof)
+        except Refused as refused:
+            self.refused(refused, call, wanted=wanted)
+            raise
+
+    def grant(self, request: Request, call: Call, caller: Caller) -> Issued:
+        """A certificate for somebody who is known. Raises Refused."""
+        try:
+            _check_size(request)
             issued = self._signed(request, caller)
         except Refused as refused:
             self.refused(refused, call, caller, wanted=request.wanted)
@@ -111,9 +135,7 @@ class Issuing:
             )
         )
 
-    async def _known(self, request: Request, call: Call) -> Caller:
-        if len(request.csr) > csr.LONGEST:
-            raise InvalidRequest("csr-size", f"a request of {len(request.csr)} bytes")
+    async def _known(self, call: Call, proof: Proof) -> Caller:
         if len(call.token) > LONGEST_TOKEN:
             raise Unauthenticated("token-size", f"a token of {len(call.token)} bytes")
         # Who shows a certificate of ours is renewed, however many others fail at his address.
@@ -123,7 +145,7 @@ class Issuing:
             raise RateLimited("queue-full", f"{self._waiting} calls are being looked at")
         self._waiting += 1
         try:
-            return await self._authenticated(call)
+            return await proof(call)
         except Unauthenticated:
             self._failures.take(call.peer)
             raise
@@ -141,8 +163,14 @@ class Issuing:
         name = caller.authorized(request.wanted)
         if not self._per_identity.take(str(name)):
             raise RateLimited("identity-limit", f"too many certificates for {name}")
-        key = csr.from_pem(request.csr)
+        read = csr.from_der if request.is_der else csr.from_pem
+        key = read(request.csr)
         return self._authority.sign(key, name, seconds=request.seconds)
+
+
+def _check_size(request: Request) -> None:
+    if len(request.csr) > csr.LONGEST:
+        raise InvalidRequest("csr-size", f"a request of {len(request.csr)} bytes")
 
 
 def _held(call: Call, caller: Caller, issued: Issued) -> Held:

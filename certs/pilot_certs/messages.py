@@ -1,9 +1,9 @@
 """The messages that go over the wire here, declared by hand in a descriptor pool of their own.
 
-Istio's certificate service, the SPIFFE Workload API, and of Envoy's API what an SDS server needs:
-together fewer fields than this page has lines. To ship a compiler's output for them, or to reach
-into another package's copy of a whole API, would be more than it is. Fields that are not named
-here are carried and ignored, as protobuf does with those of a later version.
+Istio's certificate service, our own for agents, the SPIFFE Workload API, and of Envoy's API what an
+SDS server needs: together fewer fields than this page has lines. To ship a compiler's output for
+them, or to reach into another package's copy of a whole API, would be more than it is. Fields that
+are not named here are carried and ignored, as protobuf does with those of a later version.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory, struct_pb2
 
 ISTIO = "istio.v1.auth"
+OWN = "pilot.identity.v1"
 DISCOVERY = "envoy.service.discovery.v3"
 TLS = "envoy.extensions.transport_sockets.tls.v3"
 SECRET = f"{TLS}.Secret"
@@ -29,6 +30,17 @@ DECLARED: dict[str, dict[str, str]] = {
     ISTIO: {
         "IstioCertificateRequest": f"csr 1 string, validity_duration 3 int64, metadata 4 {_STRUCT}",
         "IstioCertificateResponse": "cert_chain 1 string*",
+    },
+    OWN: {
+        "Wanted": "spiffe_id 1 string, csr 2 bytes, seconds 3 int64",
+        "Certificate": "spiffe_id 1 string, chain 2 bytes*, signer 3 string",
+        "AttestRequest": f"kind 1 string, payload 2 bytes, answer 3 bytes, wanted 4 {OWN}.Wanted*",
+        "AttestResponse": "challenge 1 bytes, identities 2 string*, "
+        f"certificates 3 {OWN}.Certificate*, roots 4 bytes*",
+        "RenewRequest": f"wanted 1 {OWN}.Wanted*",
+        "RenewResponse": f"certificates 1 {OWN}.Certificate*, roots 2 bytes*",
+        "FollowRequest": "roots 1 string*, signers 2 string*, identities 3 string*",
+        "FollowResponse": "sequence 1 int64, roots 2 bytes*, tainted 3 string*",
     },
     "": {
         "X509SVIDResponse": "svids 1 X509SVID*, crl 2 bytes*, federated_bundles 3 BundleEntry*",
@@ -106,6 +118,13 @@ def _message(name: str) -> Any:
 
 CertificateRequest = _message(f"{ISTIO}.IstioCertificateRequest")
 CertificateResponse = _message(f"{ISTIO}.IstioCertificateResponse")
+Wanted = _message(f"{OWN}.Wanted")
+AttestRequest = _message(f"{OWN}.AttestRequest")
+AttestResponse = _message(f"{OWN}.AttestResponse")
+RenewRequest = _message(f"{OWN}.RenewRequest")
+RenewResponse = _message(f"{OWN}.RenewResponse")
+FollowRequest = _message(f"{OWN}.FollowRequest")
+FollowResponse = _message(f"{OWN}.FollowResponse")
 SvidResponse = _message("X509SVIDResponse")
 BundlesResponse = _message("X509BundlesResponse")
 Secret = _message(SECRET)

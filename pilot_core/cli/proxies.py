@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 
 import click
 
-from pilot_core.cli import output
+from pilot_core.cli import agents, output
+from pilot_core.cli.agents import joining, trusting
 from pilot_core.cli.options import Choice, format_option
 from pilot_core.errors import ConfigError
 
@@ -65,6 +66,13 @@ _DESCRIPTION = (
         help="The node agent's socket: certificates come from it, for mutual TLS.",
     ),
     click.option("--sotw", is_flag=True, help="State of the world instead of delta xDS."),
+    click.option(
+        "--tls/--plaintext",
+        "is_tls",
+        default=None,
+        help="Mutual TLS to the server. Default: TLS with port 15012, or where --ca is given.",
+    ),
+    *trusting,
 )
 
 
@@ -75,7 +83,7 @@ def _describing(function: F) -> F:
     return function
 
 
-def _bootstrap(said: dict[str, Any]) -> dict[str, Any]:
+def _bootstrap(said: dict[str, Any], control_plane: str = "") -> dict[str, Any]:
     from pilot_core.model import Locality, Mode, ProxyKind
     from pilot_xds import proxy_options
     from pilot_xds.bootstrap import bootstrap as make
@@ -97,6 +105,7 @@ def _bootstrap(said: dict[str, Any]) -> dict[str, Any]:
             http_listener=listener and proxy_options.address("--http-listener", listener),
             admin=proxy_options.address("--admin", said["admin"], zero=True),
             agent_socket=said["agent_socket"],
+            control_plane=control_plane,
             is_sotw=said["sotw"],
         )
     )
@@ -108,23 +117,29 @@ def _bootstrap(said: dict[str, Any]) -> dict[str, Any]:
 @click.option("--base-id-auto", is_flag=True, hidden=True)
 def bootstrap(format: str, base_id_auto: bool, **said: Any) -> None:
     """Print the bootstrap of an Envoy."""
-    output.show_document(_bootstrap(said), format)
+    control_plane = agents.control_plane(said) if _is_tls(said) else ""
+    output.show_document(_bootstrap(said, control_plane), format)
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @_describing
 @click.option("--base-id-auto", is_flag=True, help="Several Envoys on this machine.")
 @click.option("--envoy-path", metavar="FILE", help="The Envoy to run.")
+@joining
 @click.argument("envoy_arguments", nargs=-1, type=click.UNPROCESSED)
 def proxy(
     base_id_auto: bool, envoy_path: str | None, envoy_arguments: tuple[str, ...], **said: Any
 ) -> int:
     """Run an Envoy; what stands behind `--` is passed on to it."""
     envoy = find_envoy(envoy_path)
-    made = _bootstrap(said)
+    control_plane = agents.control_plane(said) if _is_tls(said) else ""
     with tempfile.TemporaryDirectory(prefix="pilot-core-proxy-") as folder:
+        own = None
+        if control_plane and not said["agent_socket"]:
+            own = agents.of_proxy(said, Path(folder))
+            said["agent_socket"] = str(own.socket)
         path = Path(folder) / "bootstrap.json"
-        path.write_text(json.dumps(made))
+        path.write_text(json.dumps(_bootstrap(said, control_plane)))
         command = [str(envoy), "-c", str(path), "--log-level", "warning"]
         if base_id_auto:
             # What tells Envoys apart is a shared memory of theirs for hot restarts, which they
@@ -132,7 +147,16 @@ def proxy(
             command.append("--disable-hot-restart")
         if not any(argument.startswith("--concurrency") for argument in envoy_arguments):
             command += ["--concurrency", "1"]
-        return _run([*command, *envoy_arguments])
+        command = [*command, *envoy_arguments]
+        return agents.run_beside(own, said["xds"], command) if own else _run(command)
+
+
+def _is_tls(said: dict[str, Any]) -> bool:
+    """Whether the server is spoken to over mutual TLS."""
+    stated: bool | None = said["is_tls"]
+    if stated is None:
+        return said["ca"] is not None or said["xds"].endswith(f":{agents.PORT}")
+    return stated
 
 
 def find_envoy(stated: str | None = None) -> Path:

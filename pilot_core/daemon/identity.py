@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pilot_certs import durable, istio_service, plugged_in, signers
+from pilot_certs.attest_service import IdentityService, TokenProof
 from pilot_certs.audit import AuditLog
 from pilot_certs.authority import Authority
 from pilot_certs.caller import ByCertificate
@@ -29,6 +30,7 @@ from pilot_core.errors import ConfigError
 from pilot_core.registry import loader
 from pilot_core.telemetry.problems import Problems
 
+JOIN_TOKEN = "join-token"
 AUTHORITY, AUDIT, ADMIN_TOKEN = "ca", "audit.jsonl", "admin.token"
 _TOKEN_BYTES = 32
 
@@ -60,7 +62,14 @@ class Identity:
             folder=settings.identity.authority_dir,
         )
         self.certificate = ServerCertificate(self.authority, settings.identity.dns_names)
-        self.methods: Methods = istio_service.methods(self.issuing)
+        own = IdentityService(
+            self.issuing,
+            self.authority,
+            self.holders,
+            known=self.proofs[0],
+            proofs={JOIN_TOKEN: TokenProof(self.tokens)},
+        )
+        self.methods: Methods = {**istio_service.methods(self.issuing), **own.methods()}
         self.token_file = settings.admin.token_file or _admin_token(state)
 
     def close(self) -> None:

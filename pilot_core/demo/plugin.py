@@ -28,7 +28,7 @@ from typing import NoReturn
 
 from pilot_core.adapter import Adapter, Config, Sink
 from pilot_core.document import Duration
-from pilot_core.model import Endpoint, Endpoints, Port, Protocol, Service
+from pilot_core.model import Endpoint, Endpoints, Port, Protocol, Service, TlsMode
 
 
 class LedgerConfig(Config, frozen=True):
@@ -56,6 +56,8 @@ def records(hostname, entries):
             addresses=(entry["address"],),
             ports=(("http", entry["port"]),),
             workload=entry["workload"],
+            service_account=entry["account"],
+            tls=TlsMode.MUTUAL,
         )
         for entry in entries
     )
@@ -79,7 +81,13 @@ def write(path: Path, ledger: Mapping[str, Sequence[Workload]]) -> None:
     """Write the registry's file, at once."""
     entries = {
         hostname: [
-            {"address": w.address, "port": SERVICE_PORT, "workload": w.name} for w in workloads
+            {
+                "address": w.address,
+                "port": SERVICE_PORT,
+                "workload": w.name,
+                "account": w.account,
+            }
+            for w in workloads
         ]
         for hostname, workloads in ledger.items()
     }

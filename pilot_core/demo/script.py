@@ -24,7 +24,8 @@ adapters:
 - name: books
   kind: {plugin}
   config: {{path: {json.dumps(str(stage.folder / "books.json"))}, interval: 250ms}}
-xds: {{address: "{stage.xds}"}}
+xds: {{address: "{stage.xds}", secure_address: "{stage.secure}"}}
+identity: {{settle: 1s}}
 admin: {{address: "{stage.admin}"}}
 state_dir: {json.dumps(str(stage.folder / "state"))}
 """
@@ -40,7 +41,7 @@ def service(name: str, workloads: Sequence[Workload]) -> str:
 """
     return head + "".join(
         f"  - {{address: {w.address}, ports: {{http: {SERVICE_PORT}}}, workload: {w.name},"
-        f" labels: {{version: {w.instance}}}}}\n"
+        f" labels: {{version: {w.instance}}}, service_account: {w.account}, tls: mutual}}\n"
         for w in workloads
     )
 

@@ -43,6 +43,11 @@ class Workload(msgspec.Struct, frozen=True):
     def name(self) -> str:
         return f"{self.service}-{self.instance}"
 
+    @property
+    def account(self) -> str:
+        """The service account, which its certificate names."""
+        return self.service
+
 
 class Stage:
     """Use it as `async with Stage() as stage`: at the end no process and no file is left."""
@@ -74,6 +79,10 @@ class Stage:
         return f"{self._network}.1:15010"
 
     @property
+    def secure(self) -> str:
+        return f"{self._network}.1:15012"
+
+    @property
     def admin(self) -> str:
         return f"{self._network}.1:15014"
 
@@ -93,27 +102,56 @@ class Stage:
         self.processes[name] = process
         return process
 
-    async def workload(self, service: str, instance: str) -> Workload:
-        """An application and the Envoy beside it, running."""
-        address = self.address()
-        proxy = f"{address}:{HTTP_PORT}"
-        app = await self.start(
-            f"{service}-{instance}",
-            *("-m", "pilot_core.demo.shop", service, "--instance", instance, "--proxy", proxy),
-        )
-        workload = Workload(service, instance, address, int(await app.line()))
-        await self.start(f"envoy-{workload.name}", *self._proxy_command(workload))
-        return workload
+    def place(self, service: str, instance: str) -> Workload:
+        """A workload that does not run yet."""
+        return Workload(service, instance, self.address(), 0)
 
-    def _proxy_command(self, workload: Workload) -> list[str]:
+    async def application(self, workload: Workload) -> Workload:
+        """The application of a workload, running; nothing is beside it yet."""
+        proxy = f"{workload.address}:{HTTP_PORT}"
+        app = await self.start(
+            workload.name,
+            *("-m", "pilot_core.demo.shop", workload.service),
+            *("--instance", workload.instance, "--proxy", proxy),
+        )
+        return msgspec.structs.replace(workload, app=int(await app.line()))
+
+    async def sidecar(self, workload: Workload) -> None:
+        """The Envoy beside it, with an agent that joins by a token made for this workload alone."""
+        asked = {"paths": [f"/ns/{NAMESPACE}/sa/{workload.account}"], "who": "demo"}
+        made = await self.change("/api/v1/tokens", asked)
+        token = self.folder / f"{workload.name}.token"
+        token.write_text(made["token"])
+        await self.start(f"envoy-{workload.name}", *self._proxy_command(workload, token))
+
+    def _proxy_command(self, workload: Workload, token: Path) -> list[str]:
         return [
             *("-m", "pilot_core", "proxy"),
             *("--workload", workload.name, "--namespace", NAMESPACE),
-            *("--address", workload.address, "--xds", self.xds),
+            *("--service-account", workload.account),
+            *("--address", workload.address, "--xds", self.secure),
+            *("--ca", str(self.roots), "--join-token-file", str(token)),
             *("--http-listener", f"{workload.address}:{HTTP_PORT}"),
             *("--inbound", f"{SERVICE_PORT}=127.0.0.1:{workload.app}"),
             *("--admin", f"{workload.address}:15000", "--base-id-auto"),
         ]
+
+    @property
+    def roots(self) -> Path:
+        """What the control plane is known by."""
+        return self.folder / "root-cert.pem"
+
+    async def keep_roots(self) -> None:
+        """What `pilot-core ca export` prints, for the agents."""
+        url = f"http://{self.admin}/api/v1/ca/bundle"
+        self.roots.write_bytes(await asyncio.to_thread(_read, Request(url)))
+
+    async def change(self, path: str, body: dict[str, Any]) -> Any:
+        """Have the daemon change something. Raises OSError where it does not."""
+        token = (self.folder / "state" / "admin.token").read_text()
+        headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+        request = Request(f"http://{self.admin}{path}", json.dumps(body).encode(), headers)
+        return json.loads(await asyncio.to_thread(_read, request))
 
     async def ask(self, path: str) -> Any:
         """The daemon's answer on its HTTP API. Raises OSError where it does not answer."""
@@ -132,8 +170,13 @@ class Stage:
 
 
 def _fetch(url: str) -> Any:
-    with urlopen(Request(url, headers={"accept": "application/json"}), timeout=5) as answer:
-        return json.load(answer)
+    return json.loads(_read(Request(url, headers={"accept": "application/json"})))
+
+
+def _read(request: Request) -> bytes:
+    with urlopen(request, timeout=5) as answer:
+        read: bytes = answer.read()
+        return read
 
 
 def _free_network() -> str:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar
 
 from pilot_core.demo import plugin, script
 from pilot_core.demo.load import Load, get
 from pilot_core.demo.report import NotSeen, Teller
 from pilot_core.demo.shop import DOMAIN
-from pilot_core.demo.stage import SERVICE_PORT, Stage, Workload
+from pilot_core.demo.stage import NAMESPACE, SERVICE_PORT, Stage, Workload
 
 _TYPES = ("CDS", "EDS", "LDS", "RDS")
 _PATIENCE = 20.0
 _LOOK_AGAIN = 0.03
+T = TypeVar("T")
 
 
 class Tour:
@@ -38,21 +39,26 @@ class Tour:
         """Everything up to the first request."""
         with self.teller.step("three registries and the control plane") as step:
             plugin.install(self.stage.folder / "site")
-            await self._start_workloads()
+            for name in ("storefront", "details", "reviews", "ratings"):
+                workload = self.stage.place(name, "v1")
+                self.at[workload.name] = workload
             self._write_registries()
-            await self._start_registry()
-            await self._start_daemon()
+            await _all([self._start_applications(), self._start_control_plane()])
             registries = (await self.stage.ask("/api/v1/registries"))["items"]
             step.saw += [
                 f"{r['name']:<6} {r['kind']:<6} {r['services']} services, {r['state']}"
                 for r in registries
             ]
         with self.teller.step("four applications, an Envoy beside each") as step:
+            await _all(self.stage.sidecar(workload) for workload in self.at.values())
             proxies = await self._until("all proxies in sync", self._proxies_in_sync)
             step.saw.append(f"{len(proxies)} Envoys connected, everything acknowledged")
         with self.teller.step("a request through the chain") as step:
             said = await self._until("an answer from the storefront", self._chain)
             step.saw.append(_chain_in_words(said))
+        with self.teller.step("mutual TLS: who calls is proved") as step:
+            said = await self._until("callers with certificates", self._proved_chain)
+            step.saw += _callers_in_words(said)
 
     async def show(self) -> None:
         """The changes, each under load."""
@@ -83,21 +89,20 @@ class Tour:
         for line in _ps(self.teller.report.proxies):
             self.teller.say(f"      {line}")
 
-    async def _start_workloads(self) -> None:
-        wanted = [(name, "v1") for name in ("storefront", "details", "reviews", "ratings")]
-        # All of them come to an end, so that no process is started behind a failure.
-        started = await asyncio.gather(
-            *(self.stage.workload(*w) for w in wanted), return_exceptions=True
-        )
-        for workload in started:
-            if isinstance(workload, BaseException):
-                raise workload
+    async def _start_applications(self) -> None:
+        for workload in await _all(map(self.stage.application, self.at.values())):
             self.at[workload.name] = workload
+
+    async def _start_control_plane(self) -> None:
+        await self._start_registry()
+        await self._start_daemon()
+        await self.stage.keep_roots()
 
     async def _add_workload(self, service: str, instance: str) -> Workload:
         """One more, whose sidecar is there before a registry tells of it, as a platform that waits
         for readiness would have it."""
-        added = await self.stage.workload(service, instance)
+        added = await self.stage.application(self.stage.place(service, instance))
+        await self.stage.sidecar(added)
         self.at[added.name] = added
         await self._until("its Envoy in sync", self._proxies_in_sync)
         return added
@@ -213,6 +218,16 @@ class Tour:
         status, said = await get(self.front, f"storefront.{DOMAIN}")
         return said if status == 200 else {}
 
+    async def _proved_chain(self) -> dict[str, Any]:
+        """An answer in which everybody inside the mesh has heard who called."""
+        said = await self._chain()
+        expected = {
+            "details": _identity("storefront"),
+            "reviews": _identity("storefront"),
+            "ratings": _identity("reviews"),
+        }
+        return said if expected == _callers(said) else {}
+
     def _answered_by(self, service: str, instance: str) -> Callable[[], Awaitable[bool]]:
         async def look() -> bool:
             said = await self._chain()
@@ -248,6 +263,29 @@ class Tour:
             return not await self._problem_at(file)()
 
         return look
+
+
+async def _all(works: Iterable[Awaitable[T]]) -> list[T]:
+    """What they return. All of them come to an end, so that nothing is started behind a failure."""
+    done = await asyncio.gather(*works, return_exceptions=True)
+    for result in done:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in done if not isinstance(result, BaseException)]
+
+
+def _identity(account: str) -> str:
+    return f"spiffe://cluster.local/ns/{NAMESPACE}/sa/{account}"
+
+
+def _callers(said: dict[str, Any]) -> dict[str, Any]:
+    """Who has called each service, as its proxy has seen it proved."""
+    found = {name: said.get(name, {}).get("caller") for name in ("details", "reviews")}
+    return found | {"ratings": said.get("reviews", {}).get("ratings", {}).get("caller")}
+
+
+def _callers_in_words(said: dict[str, Any]) -> list[str]:
+    return [f"{name} was called by {caller}" for name, caller in _callers(said).items()]
 
 
 def _short(origin: str) -> str:

@@ -102,7 +102,7 @@ async def test_a_call_without_the_header_is_no_call_of_a_workload(node: Node, me
 
 
 async def test_who_has_no_entry_gets_nothing(node: Node) -> None:
-    node.server._entries = (Entry(REVIEWS, os.geteuid() + 1),)
+    node.server.entries = (Entry(REVIEWS, os.geteuid() + 1),)
     request = DiscoveryRequest(resource_names=["default"]).SerializeToString()
     async with _channel(node) as channel:
         calls = [

@@ -13,23 +13,12 @@ from typing import Any
 import pytest
 
 from inside import Inside, inside
+from joining import secure_mesh
 from pilot_certs import audit, chain
 from pilot_core.admin import openapi
 from program import Ran, pilot, process, running, write_mesh
 
-SECURE = (
-    'xds: {address: "127.0.0.1:0", secure_address: "127.0.0.1:0"}\n'
-    'admin: {address: "127.0.0.1:0"}\nstate_dir: state\n'
-)
 Verb = Callable[..., Any]
-
-
-def secure_mesh(folder: Path, *, more: str = "") -> Path:
-    config = write_mesh(folder)
-    lines = config.read_text().splitlines(keepends=True)
-    kept = [line for line in lines if not line.startswith(("xds:", "admin:"))]
-    config.write_text("".join(kept) + SECURE + more)
-    return config
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ STEPS = [
     "three registries and the control plane",
     "four applications, an Envoy beside each",
     "a request through the chain",
+    "mutual TLS: who calls is proved",
     "an endpoint added while traffic flows",
     "a service moved from one registry to another",
     "a broken file refused, with its line",
@@ -80,9 +81,18 @@ def test_the_tour_shows_every_step_and_loses_no_request(temporary):
     said = {name: "\n".join(step["saw"]) for name, step in steps.items()}
     assert re.search(r"^files +file .*\nweb +http .*\nbooks +ledger ", said[STEPS[0]])
     assert "and reviews v1 → ratings v1: 200" in said[STEPS[2]]
-    assert re.search(r"ratings\.yaml:4:32: .*expected a whole number", said[STEPS[5]])
-    assert "restarted without it: reviews still has 2 endpoints" in said[STEPS[6]]
-    assert f"{report['requests']['total']} requests during all this, 0 failed" == said[STEPS[7]]
+    callers = dict(re.findall(r"^(\w+) was called by (\S+)$", said[STEPS[3]], re.MULTILINE))
+    assert callers == {
+        service: f"spiffe://cluster.local/ns/books/sa/{caller}"
+        for service, caller in {
+            "details": "storefront",
+            "reviews": "storefront",
+            "ratings": "reviews",
+        }.items()
+    }
+    assert re.search(r"ratings\.yaml:4:32: .*expected a whole number", said[STEPS[6]])
+    assert "restarted without it: reviews still has 2 endpoints" in said[STEPS[7]]
+    assert f"{report['requests']['total']} requests during all this, 0 failed" == said[STEPS[8]]
     assert 6 == len(report["proxies"])
     assert {"synced"} == {p["types"][t]["state"] for p in report["proxies"] for t in ("CDS", "LDS")}
     assert [] == left_running(temporary)
@@ -91,7 +101,7 @@ def test_the_tour_shows_every_step_and_loses_no_request(temporary):
 
 @pytest.mark.parametrize(
     ("number", "step"),
-    [(signal.SIGTERM, 0), (signal.SIGINT, 1), (signal.SIGHUP, 3)],
+    [(signal.SIGTERM, 0), (signal.SIGINT, 1), (signal.SIGHUP, 4)],
     ids=["term-early", "int-set-up", "hangup-under-load"],
 )
 def test_an_interrupted_tour_leaves_no_process_and_no_file_and_fails(temporary, number, step):

@@ -102,6 +102,8 @@ def _clusters(options: ProxyOptions) -> list[dict[str, Any]]:
     host = options.xds.rpartition(":")[0].strip("[]")
     discovery = "STATIC" if _is_ip(host) else "STRICT_DNS"
     made = [_grpc_cluster(XDS_CLUSTER, discovery, _socket(options.xds))]
+    if options.control_plane:
+        made[0]["transport_socket"] = _mutual(options.control_plane)
     if options.agent_socket:
         pipe = {"pipe": {"path": options.agent_socket}}
         made.append(_grpc_cluster(AGENT_CLUSTER, "STATIC", pipe))
@@ -127,6 +129,46 @@ def _grpc_cluster(name: str, discovery: str, address: dict[str, Any]) -> dict[st
         "load_assignment": {
             "cluster_name": name,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+        },
+    }
+
+
+def _mutual(control_plane: str) -> dict[str, Any]:
+    """TLS to the control plane: known by its SPIFFE id, whatever name it is reached by."""
+    san = {"san_type": "URI", "matcher": {"exact": control_plane}}
+    return {
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": _TYPE + "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+            "common_tls_context": {
+                "alpn_protocols": ["h2"],
+                # Said in so many words, because Envoy's own maximum for clients is 1.2.
+                "tls_params": {
+                    "tls_minimum_protocol_version": "TLSv1_2",
+                    "tls_maximum_protocol_version": "TLSv1_3",
+                },
+                "tls_certificate_sds_secret_configs": [_secret("default")],
+                "combined_validation_context": {
+                    "default_validation_context": {"match_typed_subject_alt_names": [san]},
+                    "validation_context_sds_secret_config": _secret("ROOTCA"),
+                },
+            },
+        },
+    }
+
+
+def _secret(name: str) -> dict[str, Any]:
+    agent = {"envoy_grpc": {"cluster_name": AGENT_CLUSTER}}
+    return {
+        "name": name,
+        "sds_config": {
+            "resource_api_version": "V3",
+            "api_config_source": {
+                "api_type": "GRPC",
+                "transport_api_version": "V3",
+                "set_node_on_first_message_only": True,
+                "grpc_services": [agent],
+            },
         },
     }
 

@@ -39,6 +39,9 @@ class ProxyOptions(msgspec.Struct, frozen=True, kw_only=True):
     admin: str = "127.0.0.1:15000"
     agent_socket: str = ""
     """The path of the agent's Unix socket; empty: no agent, no certificate, plaintext only."""
+    control_plane: str = ""
+    """The SPIFFE id by which the server of `xds` is known, over mutual TLS with certificates of the
+    agent's; empty: plaintext."""
     is_sotw: bool = False
 
     def __post_init__(self) -> None:
@@ -48,6 +51,8 @@ class ProxyOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigError(
                 f"--agent-socket {self.agent_socket}: expected a path of at most 107 bytes from /"
             )
+        if self.control_plane and not self.agent_socket:
+            raise ConfigError("--tls: certificates come from an agent: --agent-socket PATH")
 
     @property
     def node_id(self) -> str:

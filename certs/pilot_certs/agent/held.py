@@ -29,6 +29,8 @@ class Svid(msgspec.Struct, frozen=True, kw_only=True):
     key: ec.EllipticCurvePrivateKey
     not_before: float
     not_after: float
+    signer: str = ""
+    """The authority's name for what has signed it, where it has said so."""
 
     def __repr__(self) -> str:
         return f"Svid({self.name}, until={self.not_after:.0f})"
@@ -42,7 +44,13 @@ class Svid(msgspec.Struct, frozen=True, kw_only=True):
         return self.key.private_bytes(encoding, PrivateFormat.PKCS8, NoEncryption())
 
 
-def svid(name: SpiffeId, shown: tuple[str, ...], key: ec.EllipticCurvePrivateKey) -> Svid:
+def svid(
+    name: SpiffeId,
+    shown: tuple[str, ...],
+    key: ec.EllipticCurvePrivateKey,
+    *,
+    signer: str = "",
+) -> Svid:
     """What an authority has answered, looked at before it is used. Raises Untrusted."""
     if not shown:
         raise Untrusted("an answer without a certificate")
@@ -55,6 +63,7 @@ def svid(name: SpiffeId, shown: tuple[str, ...], key: ec.EllipticCurvePrivateKey
         key=key,
         not_before=leaf.not_valid_before_utc.timestamp(),
         not_after=leaf.not_valid_after_utc.timestamp(),
+        signer=signer,
     )
 
 

@@ -37,6 +37,7 @@ class Answer(NamedTuple):
 
     chain: tuple[str, ...]
     roots: tuple[str, ...]
+    signer: str = ""
 
 
 class Source(Protocol):
@@ -61,7 +62,9 @@ class Renewal:
         self.name, self._source, self._held, self._clock = name, source, into, clock
         self._uniform = uniform
         self._backoff = Backoff(_FIRST, _LONGEST, uniform=uniform)
-        self._due = 0.0
+        current = into.svids.get(name)
+        # What is there already, from a cache or from joining, is not asked for again.
+        self._due = self._middle(current) if current else 0.0
         self._asked = asyncio.Event()
 
     def ask(self) -> None:
@@ -102,12 +105,18 @@ class Renewal:
         answer = await self._source.fetch(request, self.name, current)
         # Roots first: nobody may see a certificate before he trusts who has signed it.
         self._held.trust(answer.roots)
-        new = held.svid(self.name, answer.chain, key)
+        new = held.svid(self.name, answer.chain, key, signer=answer.signer)
         self._held.take(new)
+        self._due = self._middle(new)
+        due_in = self._due - self._clock.now()
+        log.info("certificate renewed", extra={"workload": str(self.name), "due_in": due_in})
+
+    def _middle(self, svid: Svid) -> float:
+        """When half of its life from now on is over, more or less; never before that for who was
+        away for longer."""
         now = self._clock.now()
-        half = (new.not_after - now) / 2
-        self._due = now + half * self._uniform(1 - _JITTER, 1 + _JITTER)
-        log.info("certificate renewed", extra={"workload": str(self.name), "due_in": half})
+        half = (svid.not_after - max(now, svid.not_before)) / 2
+        return now + half * self._uniform(1 - _JITTER, 1 + _JITTER)
 
     def _retry_in(self) -> float:
         delay = self._backoff.delay()

@@ -18,10 +18,10 @@ from weakref import WeakSet
 from google.protobuf.message import DecodeError
 from grpclib import GRPCError, Status
 from grpclib.const import Cardinality, Handler
-from grpclib.encoding.base import CodecBase
 from grpclib.server import Server, Stream
 
 from pilot_certs.agent import peers, secrets, workload_api
+from pilot_certs.agent.codec import Bytes
 from pilot_certs.agent.held import Held, digest
 from pilot_certs.agent.peers import Entry, Peer
 from pilot_certs.agent.subscription import Delta, Sotw, Subscription
@@ -39,23 +39,14 @@ _Serve = Callable[["_Stream"], Coroutine[Any, Any, None]]
 _Stream = Stream[bytes, bytes]
 
 
-class _Bytes(CodecBase):
-    """Messages pass as bytes: what they mean is decided where it matters."""
-
-    __content_subtype__ = "proto"
-
-    def encode(self, message: Any, message_type: Any) -> bytes:
-        return bytes(message)
-
-    def decode(self, data: bytes, message_type: Any) -> bytes:
-        return data
-
-
 class AgentServer:
     """One Unix socket for all workloads of this machine."""
 
     def __init__(self, path: Path, held: Held, entries: Sequence[Entry]) -> None:
-        self._path, self._held, self._entries = path, held, tuple(entries)
+        self._path, self._held = path, held
+        self.entries = tuple(entries)
+        """Who may have what."""
+        self._said = asyncio.Event()
         self._streams: dict[Subscription, Peer] = {}
         self.refusals = 0
         """Responses that proxies have refused."""
@@ -71,7 +62,7 @@ class AgentServer:
             listening.bind(str(new))
             # Everybody may connect: who he is decides what he gets.
             os.chmod(new, 0o666)
-            self._server = Server([self], codec=_Bytes())
+            self._server = Server([self], codec=Bytes())
             await self._server.start(sock=listening)
             new.rename(self._path)
         except OSError:
@@ -100,6 +91,23 @@ class AgentServer:
             if subscription.wants(secrets.ROOTS)
             and subscription.acked.get(secrets.ROOTS) != version
         )
+
+    def outdated(self) -> bool:
+        """Is there an open stream that has not acknowledged the certificates that are held now?"""
+        return any(
+            self._is_outdated(subscription, peer) for subscription, peer in self._streams.items()
+        )
+
+    def _is_outdated(self, subscription: Subscription, peer: Peer) -> bool:
+        allowed = peers.allowed(peer, self.entries)
+        try:
+            return bool(subscription.unacknowledged(lambda n: secrets.find(n, allowed, self._held)))
+        except Refused:
+            return False
+
+    def heard(self) -> Coroutine[Any, Any, Any]:
+        """To be awaited until a proxy says something after this call, awaited already or not."""
+        return self._said.wait()
 
     def __mapping__(self) -> dict[str, Handler]:
         both, one = Cardinality.STREAM_STREAM, Cardinality.UNARY_STREAM
@@ -147,6 +155,8 @@ class AgentServer:
                 self.refusals += 1
                 log.error("a secret was refused", extra={"error": into.error})
             heard.set()
+            self._said.set()
+            self._said = asyncio.Event()
 
     async def _write(
         self, stream: _Stream, variant: Sotw | Delta, of: Subscription, heard: asyncio.Event
@@ -162,7 +172,7 @@ class AgentServer:
 
     async def _push(self, stream: _Stream, variant: Sotw | Delta, of: Subscription) -> None:
         """Send what is owed."""
-        allowed = peers.allowed(self._peer(stream), self._entries)
+        allowed = peers.allowed(self._peer(stream), self.entries)
         try:
             found = of.owed(lambda name: secrets.find(name, allowed, self._held))
         except Refused as refused:
@@ -172,7 +182,7 @@ class AgentServer:
 
     async def _fetch(self, stream: _Stream) -> None:
         """One answer, once everything is there."""
-        allowed = peers.allowed(self._peer(stream), self._entries)
+        allowed = peers.allowed(self._peer(stream), self.entries)
         data = await stream.recv_message()
         subscription = Subscription()
         try:
@@ -191,7 +201,7 @@ class AgentServer:
         await self._follow(stream, lambda: workload_api.bundles(self._held))
 
     def _workload(self, stream: _Stream) -> tuple[Any, ...]:
-        allowed = peers.allowed(self._peer(stream), self._entries)
+        allowed = peers.allowed(self._peer(stream), self.entries)
         said = stream.metadata.get(workload_api.HEADER) if stream.metadata else None
         if said != workload_api.VALUE:
             raise GRPCError(Status.INVALID_ARGUMENT, "security header missing from request")

@@ -61,6 +61,11 @@ class Subscription:
         found = (find(name) for name in self._names)
         return tuple(s for s in found if s and self._sent.get(s.name) != s.version)
 
+    def unacknowledged(self, find: Find) -> tuple[Encoded, ...]:
+        """What is there and has not been acknowledged as it is now. Raises what `find` raises."""
+        found = (find(name) for name in self._names)
+        return tuple(s for s in found if s and self.acked.get(s.name) != s.version)
+
     def sending(self, secrets: Sequence[Encoded]) -> str:
         """These go out now: the nonce by which they will be answered."""
         self._number += 1
