@@ -38,111 +38,17 @@ class Catalogue:
         is_far = bool(self.scope.datacenter) and await _own(agent) != self.scope.datacenter
         self._known.trust_domain = await self._trust_domain(reader)
         configuration = Configuration(reader, sink, self._known)
-        watches = Watches(
-            reader,
-            sink,
-            self._known,
-            connections=connections - configuration.connections,
-            is_far=is_far,
-        )
-        position = Position()
-        reply = await reader.ask(listing.PATH)
-        position.advance(reply.index)
-        now = self._listed(reply)
+        connections -= configuration.connections
+        watches = Watches(reader, sink, self._known, connections=connections, is_far=is_far)
+        session = _Session(reader, sink, self._known, watches, self._config.grace)
         await configuration.read()
-        self._remember(sink, watches)
-        gone = await self._confirmed(reader, watches, self._known.sizes.keys() - now.names)
-        is_doubted = listing.is_suspicious(gone, self._known.sizes)
-        if is_doubted:
-            sink.keep(watches.source(""), self._doubt(gone))
-        for name in () if is_doubted else sorted(gone):
-            watches.drop(name)
-        await watches.read_all(now.names)
+        await session.read()
         on_read()
-        self._show_leader(reply, sink)
-        changed, listed = asyncio.Event(), f"{self.scope.prefix}unlisted"
-        latest = [now]
         async with asyncio.TaskGroup() as group:
-
-            def taken(reply: Reply) -> None:
-                latest[0] = self._listed(reply)
-                self._show_leader(reply, sink)
-                watches.keep(latest[0].names, group)
-                changed.set()
-
-            # These first: where the agent has too few connections, they need theirs most.
-            for work in (
-                watches.sweep(),
-                watches.listen(),
-                watches.follow_news(),
-                watches.make_room(),
-                configuration.follow(watches.reread),
-                reader.follow(listing.PATH, position, taken, told=tell(sink, listed)),
-            ):
-                group.create_task(work)
-            watches.keep(now.names, group)
-            if is_doubted:
-                changed.set()
-            while True:
-                # Whether something is gone takes its time; what is new does not wait for that.
-                await changed.wait()
-                changed.clear()
-                for name in await self._gone(reader, sink, watches, latest[0]):
-                    watches.drop(name)
+            # The watches last: where the agent has too few connections, these need theirs most.
+            group.create_task(configuration.follow(watches.reread))
+            await session.follow(group)
         raise AssertionError("not reached: a task group ends by an error only")
-
-    def _listed(self, reply: Reply) -> Listing:
-        return listing.read(reply, has_consul=self.scope.has_consul)
-
-    def _show_leader(self, reply: Reply, sink: Sink) -> None:
-        """Whether what is read is what Consul's servers agree on now."""
-        source = f"{self.scope.prefix}leader"
-        self._host.metrics.gauge("last_contact_seconds", reply.last_contact)
-        if reply.has_leader:
-            sink.drop(source)
-        else:
-            sink.warn(
-                "Consul has no leader: what its servers agreed on "
-                f"{reply.last_contact:.0f} s ago is served, and nothing is taken away",
-                source=source,
-            )
-
-    async def _gone(self, reader: Reader, sink: Sink, watches: Watches, now: Listing) -> list[str]:
-        """Those that are known, and gone for certain."""
-        gone = await self._confirmed(reader, watches, self._known.sizes.keys() - now.names)
-        if listing.is_suspicious(gone, self._known.sizes):
-            part = watches.source("")
-            sink.keep(part, self._doubt(gone))
-            await self._host.clock.sleep(self._config.grace)
-            gone = await self._confirmed(reader, watches, gone)
-            for name in gone:
-                watches.drop(name)
-            sink.synced(part)
-        return sorted(gone)
-
-    def _doubt(self, gone: set[str]) -> str:
-        return (
-            f"{len(gone)} of {len(self._known.sizes)} services are gone at once: they are served "
-            f"for another {self._config.grace:g} s, and go if Consul says so still"
-        )
-
-    def _remember(self, sink: Sink, watches: Watches) -> None:
-        """What was served before this program was started counts too."""
-        prefix = watches.source("")
-        for source in sink.known(prefix):
-            self._known.sizes.setdefault(source.removeprefix(prefix), 0)
-
-    async def _confirmed(self, reader: Reader, watches: Watches, gone: set[str]) -> set[str]:
-        """Those that the leader does not list either."""
-        if not gone:
-            return set()
-        said = await listing.confirm(reader)
-        missing = gone - said.names
-        if said.is_filtered and missing:
-            for name in sorted(missing):
-                watches.keep_unseen(name, "nothing")
-            return set()
-        return missing
 
     async def _trust_domain(self, reader: Reader) -> str:
         """Of Consul's own mesh; empty where there is none. It never changes in a datacentre."""
@@ -164,3 +70,131 @@ async def _own(agent: Agent) -> str:
     path = "/v1/health/service/consul"
     found = entries.read(entries.instances, (await agent.read(path)).content, path)
     return found[0].node.datacenter if found else ""
+
+
+class _Session:
+    """The listing, from one session's first question to its end."""
+
+    def __init__(
+        self, reader: Reader, sink: Sink, known: Known, watches: Watches, grace: float
+    ) -> None:
+        self._reader, self._sink, self._known = reader, sink, known
+        self._watches, self._grace = watches, grace
+        self._position = Position()
+        self._listed: Listing | None = None
+        self._news, self._losses = asyncio.Event(), asyncio.Event()
+        self._latest: Reply | None = None
+
+    async def read(self) -> None:
+        """Everything once. What is gone goes, unless it is so much that it is doubted."""
+        reply = await self._reader.ask(listing.PATH)
+        self._position.advance(reply.index)
+        self._show_leader(reply)
+        self._listed = now = await self._believed(reply)
+        part = self._watches.source("")
+        # What was served before this program was started counts too.
+        for source in self._sink.known(part):
+            self._known.sizes.setdefault(source.removeprefix(part), 0)
+        gone = await self._gone(now)
+        if listing.is_suspicious(gone, self._known.sizes):
+            self._sink.keep(part, self._doubt(gone))
+            self._losses.set()
+        else:
+            self._drop(gone)
+        await self._watches.read_all(now.names)
+
+    async def follow(self, group: asyncio.TaskGroup) -> NoReturn:
+        """Every change, for ever."""
+        told = tell(self._sink, f"{self._reader.scope.prefix}unlisted")
+        for work in (
+            self._reader.follow(listing.PATH, self._position, self._take, told=told),
+            self._watches.listen(),
+            self._watches.sweep(),
+            self._watches.follow_news(),
+            self._watches.make_room(),
+            # Whether something is gone takes its time; what is new does not wait for that.
+            self._follow_losses(),
+        ):
+            group.create_task(work)
+        while True:
+            if self._listed is not None:
+                self._watches.keep(self._listed.names, group)
+            await self._news.wait()
+            self._news.clear()
+            assert self._latest is not None
+            self._listed = await self._believed(self._latest)
+            self._losses.set()
+
+    def _take(self, reply: Reply) -> None:
+        self._show_leader(reply)
+        if self._position.is_ahead_of(reply.index):
+            # A snapshot was restored: who asked for a service just then waits for an index that
+            # lies in the future.
+            self._watches.begin_anew()
+        self._latest = reply
+        self._news.set()
+
+    async def _believed(self, reply: Reply) -> Listing:
+        """The listing; the leader's, where this one cannot be all there is."""
+        try:
+            return listing.read(reply, has_consul=self._reader.scope.has_consul)
+        except Denied:
+            # A server that has only just joined the others lists nothing either.
+            return await listing.confirm(self._reader)
+
+    async def _follow_losses(self) -> NoReturn:
+        while True:
+            await self._losses.wait()
+            self._losses.clear()
+            assert self._listed is not None
+            gone = await self._gone(self._listed)
+            if listing.is_suspicious(gone, self._known.sizes):
+                await self._doubted(gone)
+            else:
+                self._drop(gone)
+
+    async def _doubted(self, gone: set[str]) -> None:
+        """So much at once: served for a while, and gone if the leader says the same then."""
+        part = self._watches.source("")
+        self._sink.keep(part, self._doubt(gone))
+        await self._reader.host.clock.sleep(self._grace)
+        self._drop(await self._confirmed(gone))
+        self._sink.synced(part)
+
+    def _doubt(self, gone: set[str]) -> str:
+        return (
+            f"{len(gone)} of {len(self._known.sizes)} services are gone at once: they are served "
+            f"for another {self._grace:g} s, and go if Consul says so still"
+        )
+
+    def _drop(self, gone: set[str]) -> None:
+        for name in sorted(gone):
+            self._watches.drop(name)
+
+    async def _gone(self, now: Listing) -> set[str]:
+        """Those that are known, and gone for certain."""
+        gone = self._known.sizes.keys() - now.names
+        return await self._confirmed(gone) if gone else set()
+
+    async def _confirmed(self, gone: set[str]) -> set[str]:
+        """Those that the leader does not list either."""
+        said = await listing.confirm(self._reader)
+        missing = gone - said.names
+        if said.is_filtered and missing:
+            for name in sorted(missing):
+                self._watches.keep_unseen(name, "nothing")
+            return set()
+        return missing
+
+    def _show_leader(self, reply: Reply) -> None:
+        """Whether what is read is what Consul's servers agree on now."""
+        source = f"{self._reader.scope.prefix}leader"
+        self._reader.host.metrics.gauge("last_contact_seconds", reply.last_contact)
+        if reply.has_leader:
+            self._sink.drop(source)
+        else:
+            self._sink.warn(
+                "Consul has no leader: what its servers agreed on "
+                f"{reply.last_contact:.0f} s ago is served, and nothing is taken away",
+                source=source,
+            )

@@ -22,12 +22,19 @@ class Position:
 
     def advance(self, said: str | None) -> None:
         """After a successful answer with this `X-Consul-Index`."""
-        index = max(int(said), 1) if said and said.isdecimal() else 1
-        self.index = 0 if index < self.index else index
+        self.index = 0 if self.is_ahead_of(said) else _index(said)
+
+    def is_ahead_of(self, said: str | None) -> bool:
+        """Does this `X-Consul-Index` go backwards?"""
+        return _index(said) < self.index
 
     def reset(self) -> None:
         """After an answer that was none: who knows what passed by meanwhile."""
         self.index = 0
+
+
+def _index(said: str | None) -> int:
+    return max(int(said), 1) if said and said.isdecimal() else 1
 
 
 class Pace:

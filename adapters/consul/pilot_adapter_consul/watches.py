@@ -88,6 +88,15 @@ class Watches:
         if self._swept and len(self._tasks) == self._most:
             self._say_degraded()
 
+    def begin_anew(self) -> None:
+        """Give up all questions that are held; `keep` asks them again, from the beginning."""
+        for task in self._tasks.values():
+            task.cancel()
+        self._tasks.clear()
+        self._swept.clear()
+        self._started.clear()
+        self._positions.clear()
+
     def drop(self, name: str) -> None:
         """The service is gone; an answer that is still on its way counts for nothing."""
         self._gone.add(name)
