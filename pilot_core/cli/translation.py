@@ -34,8 +34,17 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="The proxy's node, or its whole bootstrap, as JSON or YAML.",
 )
+@click.option(
+    "--trust-domain",
+    default="cluster.local",
+    metavar="DOMAIN",
+    show_default=True,
+    help="That of the mesh: identities begin with it.",
+)
 @printing("yaml")
-def translate(paths: tuple[str, ...], node_file: Path, format: str, no_headers: bool) -> int:
+def translate(
+    paths: tuple[str, ...], node_file: Path, trust_domain: str, format: str, no_headers: bool
+) -> int:
     """Print what a proxy would get from these catalogue files, offline. What is refused in them
     goes to standard error, and makes the exit code 1."""
     from pilot_core.cli.queries import show_resources
@@ -44,7 +53,7 @@ def translate(paths: tuple[str, ...], node_file: Path, format: str, no_headers: 
 
     proxy = _proxy(node_file)
     refused: list[Finding] = []
-    made = render(world_of(paths, refused), proxy)
+    made = render(world_of(paths, refused), proxy, trust_domain)
     if format in ("json", "yaml"):
         output.show_document(made, format)
     else:

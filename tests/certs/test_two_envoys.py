@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 
 import pytest
 
 import nodes
 from mesh import http_get, until
-from nodes import Load, Pair
-from pilot_certs import chain, rotation
-from pilot_certs.agent.held import Svid
+from nodes import Load, Pair, shows
+from pilot_certs import rotation
 from pilot_certs.authority import Authority
 
 pytestmark = pytest.mark.envoy
@@ -68,7 +66,7 @@ async def _rotate(pair: Pair, authority: Authority, load: Load) -> None:
     for node in (pair.client_node, pair.server_node):
         await node.renew()
         await load.more(30)
-        await until(lambda n=node: _shows(pair.envoy_of(n), n), "the new certificate in use")
+        await until(lambda n=node: shows(pair.envoy_of(n), n), "the new certificate in use")
     authority.drop(authority.signers[0].id, fleet, force=True, **BY)
     await _hand_out(pair, authority)
     await load.more(30)
@@ -90,18 +88,7 @@ async def test_leaves_and_roots_change_under_load_without_a_failed_request(
         assert [] == load.failed
         assert 0 == await pair.client.rejected() + await pair.server.rejected()
         for envoy, node in ((pair.client, pair.client_node), (pair.server, pair.server_node)):
-            await until(lambda e=envoy, n=node: _shows(e, n), "the last certificate in use")
-
-
-async def _shows(envoy: nodes.Envoy, node: nodes.Node) -> bool:
-    _, body = await http_get(envoy.admin, "/certs")
-    shown = json.loads(body)["certificates"]
-    serials = {int(c["serial_number"], 16) for entry in shown for c in entry["cert_chain"]}
-    return serials == {_serial(svid) for svid in node.held.svids.values()}
-
-
-def _serial(svid: Svid) -> int:
-    return chain.load(svid.chain[0]).serial_number
+            await until(lambda e=envoy, n=node: shows(e, n), "the last certificate in use")
 
 
 async def test_the_short_cut_fails_requests_so_the_gate_is_worth_having() -> None:
@@ -128,7 +115,7 @@ async def test_an_agent_that_is_away_costs_nothing_and_is_found_again() -> None:
         before = node.held.svids[nodes.REVIEWS]
         await node.server.start()
         await node.renew()
-        await until(lambda: _shows(pair.server, node), "the new certificate in use")
+        await until(lambda: shows(pair.server, node), "the new certificate in use")
 
         assert before is not node.held.svids[nodes.REVIEWS]
         assert [] == load.failed
@@ -146,6 +133,6 @@ async def test_an_authority_that_is_away_costs_nothing() -> None:
         await until(tried, "an attempt to renew")
         await load.more(50)
         source.is_away = False
-        await until(lambda: _shows(pair.client, pair.client_node), "the certificate in use")
+        await until(lambda: shows(pair.client, pair.client_node), "the certificate in use")
 
         assert [] == load.failed

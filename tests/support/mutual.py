@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import authorities
 from authorities import DOMAIN
@@ -13,6 +14,8 @@ from nodes import Node
 from pilot_certs.authority import Authority
 from pilot_certs.spiffe import SpiffeId
 from pilot_core.clock import SystemClock
+from pilot_xds.bootstrap import AGENT_CLUSTER, bootstrap
+from pilot_xds.proxy_options import ProxyOptions
 
 TRUST = f"mesh: {{trust_domain: {DOMAIN}}}\n"
 
@@ -95,3 +98,11 @@ def caller(head: str) -> str:
     """What a request says of its caller (XFCC); empty where it says nothing."""
     lines = (line.partition(": ") for line in head.split("\r\n"))
     return next((value for name, _, value in lines if name == "x-forwarded-client-cert"), "")
+
+
+def agent_cluster(node: Node) -> dict[str, Any]:
+    """The node's agent, as a bootstrap has it."""
+    options = ProxyOptions(workload="any", agent_socket=str(node.path))
+    clusters = bootstrap(options)["static_resources"]["clusters"]
+    found: dict[str, Any] = next(c for c in clusters if c["name"] == AGENT_CLUSTER)
+    return found

@@ -14,7 +14,7 @@ from typing import Any
 import authorities
 from authorities import DOMAIN, REVIEWS
 from mesh import Envoy, Mesh, free_port, http_get, mesh, until
-from pilot_certs import csr
+from pilot_certs import chain, csr
 from pilot_certs.agent.held import Held, Svid
 from pilot_certs.agent.peers import Entry
 from pilot_certs.agent.renewal import Answer, Renewal
@@ -77,6 +77,14 @@ class Node:
             for task in tasks:
                 task.cancel()
             await self.server.stop()
+
+
+async def shows(envoy: Envoy, node: Node) -> bool:
+    """Are the certificates that the Envoy uses those that its agent has now?"""
+    _, body = await http_get(envoy.admin, "/certs")
+    shown = json.loads(body)["certificates"]
+    serials = {int(c["serial_number"], 16) for entry in shown for c in entry["cert_chain"]}
+    return serials == {chain.load(svid.chain[0]).serial_number for svid in node.held.svids.values()}
 
 
 class Load:

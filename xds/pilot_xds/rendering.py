@@ -10,6 +10,7 @@ from google.protobuf import json_format
 
 from pilot_core.model import Proxy, World
 from pilot_core.plan import proxies
+from pilot_core.plan.identities import DEFAULT_TRUST_DOMAIN
 from pilot_core.plan.layers import LayerKey
 from pilot_xds.build import resource
 from pilot_xds.protos import POOL, AnyMessage
@@ -43,9 +44,11 @@ def of_snapshot(snapshot: Snapshot, kinds: Iterable[str] = KINDS) -> dict[str, l
     return {kind: [as_dict(r) for r in snapshot.resources(KINDS[kind])] for kind in kinds}
 
 
-def translate(world: World, proxy: Proxy) -> dict[str, list[Any]]:
+def translate(
+    world: World, proxy: Proxy, trust_domain: str = DEFAULT_TRUST_DOMAIN
+) -> dict[str, list[Any]]:
     """What a proxy would be given in this world; no server is involved."""
-    plan = proxies.plan(proxy)
+    plan = proxies.plan(proxy, trust_domain)
     parts = {
         "clusters": plan.clusters,
         "endpoints": plan.endpoints,
