@@ -26,6 +26,7 @@ import aiohttp
 
 import server_build
 from components import absent
+from pilot_core.connector import Connector
 
 LOOPBACK = "127.0.0.1"
 PATIENCE = 60.0
@@ -229,7 +230,7 @@ class Server:
         if token := self.token if token is None else token:
             said["authorization"] = f"Bearer {token}"
         data = None if body is None else json.dumps(body).encode()
-        connector = aiohttp.TCPConnector(ssl=self.tls or True)
+        connector = Connector(ssl=self.tls or True)
         limit = aiohttp.ClientTimeout(total=timeout)
         async with (
             aiohttp.ClientSession(connector=connector, timeout=limit) as client,

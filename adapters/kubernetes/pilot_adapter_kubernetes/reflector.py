@@ -35,6 +35,7 @@ _AT_ONCE = 200
 _LIVED = 5.0
 """Seconds of a watch after which its end is no reason to wait before the next one."""
 _INITIAL_END = "k8s.io/initial-events-end"
+_WHO, _NO = 401, 403
 _GONE, _TOO_OLD = 410, 504
 """504 is what a server says to a version that it has not reached: it was set back."""
 _UNKNOWN_TO_OLD_SERVERS = (400, 422)
@@ -111,8 +112,8 @@ class Reflector(Generic[F]):
         if refused.status == _TOO_OLD:
             self._version = ""
         what = f"cannot list {self._kind.plural} at {self._path}: {refused}"
-        is_no = refused.status in (401, 403)
-        if is_no and not self.synced.is_set() and not self._optional:
+        is_stranger, is_no = refused.status == _WHO, refused.status in (_WHO, _NO)
+        if is_no and not self.synced.is_set() and (is_stranger or not self._optional):
             raise Denied(what)
         self._say(what)
         if self._optional and is_no:
