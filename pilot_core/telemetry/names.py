@@ -47,7 +47,10 @@ REGISTRY_SESSIONS = Name(
     "pilot_registry_sessions", "counter", "sessions begun with a registry", ("adapter",)
 )
 REGISTRY_WARNINGS = Name(
-    "pilot_registry_warnings", "gauge", "objects of a registry that are refused", ("adapter",)
+    "pilot_registry_warnings",
+    "gauge",
+    "objects of a registry that are refused, or not honoured in full",
+    ("adapter",),
 )
 REGISTRY_HELD = Name(
     "pilot_registry_held_sources",
