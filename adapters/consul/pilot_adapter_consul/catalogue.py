@@ -19,6 +19,7 @@ from pilot_adapter_consul.watches import Watches
 from pilot_core.adapter import Denied, Host, Sink, Unavailable
 
 _ROOTS = "/v1/connect/ca/roots"
+_PEER_EVERY = 5.0
 _NO_MESH = "Connect must be enabled"
 
 
@@ -87,7 +88,7 @@ class _Session:
 
     async def read(self) -> None:
         """Everything once. What is gone goes, unless it is so much that it is doubted."""
-        reply = await self._reader.ask(listing.PATH)
+        reply = await self._reader.ask(listing.path(self._reader.scope))
         self._position.advance(reply.index)
         self._show_leader(reply)
         self._listed = now = await self._believed(reply)
@@ -105,9 +106,8 @@ class _Session:
 
     async def follow(self, group: asyncio.TaskGroup) -> NoReturn:
         """Every change, for ever."""
-        told = tell(self._sink, f"{self._reader.scope.prefix}unlisted")
         for work in (
-            self._reader.follow(listing.PATH, self._position, self._take, told=told),
+            self._follow_listing(),
             self._watches.listen(),
             self._watches.sweep(),
             self._watches.follow_news(),
@@ -125,6 +125,14 @@ class _Session:
             self._listed = await self._believed(self._latest)
             self._losses.set()
 
+    async def _follow_listing(self) -> NoReturn:
+        scope = self._reader.scope
+        while scope.peer:
+            await self._reader.host.clock.sleep(_PEER_EVERY)
+            self._take(await self._reader.ask(listing.path(scope)))
+        told = tell(self._sink, f"{scope.prefix}unlisted")
+        await self._reader.follow(listing.PATH, self._position, self._take, told=told)
+
     def _take(self, reply: Reply) -> None:
         self._show_leader(reply)
         if self._position.is_ahead_of(reply.index):
@@ -137,7 +145,7 @@ class _Session:
     async def _believed(self, reply: Reply) -> Listing:
         """The listing; the leader's, where this one cannot be all there is."""
         try:
-            return listing.read(reply, has_consul=self._reader.scope.has_consul)
+            return listing.read(reply, self._reader.scope)
         except Denied:
             # A server that has only just joined the others lists nothing either.
             return await listing.confirm(self._reader)
@@ -188,6 +196,8 @@ class _Session:
 
     def _show_leader(self, reply: Reply) -> None:
         """Whether what is read is what Consul's servers agree on now."""
+        if self._reader.scope.peer:
+            return  # a peering is told of by the leader, or not at all
         source = f"{self._reader.scope.prefix}leader"
         self._reader.host.metrics.gauge("last_contact_seconds", reply.last_contact)
         if reply.has_leader:

@@ -99,6 +99,17 @@ class Pair(_Answer, frozen=True, gc=False):
     modify_index: int = 0
 
 
+class Stream(_Answer, frozen=True, gc=False):
+    imported_services: tuple[str, ...] | None = None
+
+
+class Peering(_Answer, frozen=True, gc=False):
+    """How it stands with another cluster, and what that exports to this one."""
+
+    state: str = ""
+    stream_status: Stream | None = None
+
+
 class Roots(_Answer, frozen=True, gc=False):
     """Whom Consul's mesh trusts."""
 
@@ -109,6 +120,7 @@ instances = msgspec.json.Decoder(tuple[Entry, ...])
 names = msgspec.json.Decoder(dict[str, object])
 checks = msgspec.json.Decoder(tuple[Check, ...])
 pairs = msgspec.json.Decoder(tuple[Pair, ...])
+peering = msgspec.json.Decoder(Peering)
 roots = msgspec.json.Decoder(Roots)
 
 

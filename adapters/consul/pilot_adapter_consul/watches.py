@@ -3,6 +3,7 @@
 Rule 1: each of the first services has a blocking query of its own; the rest share a few
 connections, are read in turn, and at once when a check somewhere turns or recovers.
 Rule 2: an empty answer changes nothing: a service without instances is gone from the listing too.
+Only a peer lists services of which it has none; the leader has to say so then.
 Rule 3: a filtered answer with fewer instances than before changes nothing, and is warned about.
 Rule 4: what is learnt of a service elsewhere (its proxies, its protocol) has it read again.
 """
@@ -55,6 +56,8 @@ class Watches:
         self._gone: set[str] = set()
         self._empty: set[str] = set()
         self._again: set[str] = set()
+        self._emptied: set[str] = set()
+        """Services of a peer that have no instances any more."""
         self._reading = asyncio.Semaphore(_READERS)
         self._ring = asyncio.Event()
         self._news = asyncio.Event()
@@ -140,6 +143,7 @@ class Watches:
             await self._news.wait()
             self._news.clear()
             await self._read_again()
+            await self._drop_emptied()
 
     async def make_room(self) -> NoReturn:
         """Where the agent takes fewer connections than it was thought to: wait on fewer services,
@@ -191,6 +195,14 @@ class Watches:
         names, self._again = self._again, set()
         await self._each(sorted(names), is_again=True)
 
+    async def _drop_emptied(self) -> None:
+        names, self._emptied = self._emptied, set()
+        for name in sorted(names):
+            reply = await self._reader.ask(_path(name), is_decisive=True)
+            if not reply.is_filtered and not _instances(reply):
+                self._known.sizes.pop(name, None)
+                self._sink.drop(self.source(name))
+
     async def _each(self, names: Collection[str], *, is_again: bool = False) -> None:
         async with asyncio.TaskGroup() as group:
             remaining = iter(names)
@@ -236,7 +248,7 @@ class Watches:
         if name in self._gone:
             return
         try:
-            found = entries.instances.decode(reply.content)
+            found = _instances(reply)
         except msgspec.MsgspecError as error:
             self._sink.warn(f"Consul's answer cannot be read: {error}", source=source)
             return
@@ -246,6 +258,9 @@ class Watches:
             self.keep_unseen(name, f"{len(found)} of {known} instances")
         elif found:
             self._put(name, found)
+        elif known and self._reader.scope.peer:
+            self._emptied.add(name)
+            self._news.set()
 
     def keep_unseen(self, name: str, seen: str) -> None:
         """The token sees less of a service than it did: what was there before stays."""
@@ -285,6 +300,10 @@ class Watches:
 
 def _path(name: str) -> str:
     return f"/v1/health/service/{quote(name, safe='')}"
+
+
+def _instances(reply: Reply) -> tuple[entries.Entry, ...]:
+    return entries.instances.decode(reply.content)
 
 
 def _checks(reply: Reply) -> frozenset[str]:

@@ -12,6 +12,7 @@ from pilot_adapter_consul.adapter import Consul
 from pilot_adapter_consul.agent import Reply
 from pilot_adapter_consul.lock import LockSettings
 from pilot_adapter_consul.position import Pace, Position
+from pilot_adapter_consul.scope import Scope
 from pilot_adapter_consul.settings import ConsulConfig, LoginSettings
 from pilot_adapter_consul.tokens import File
 from pilot_core.adapter import ConfigError, Denied, Unavailable
@@ -56,7 +57,7 @@ def test_a_watch_that_was_quiet_is_not_held_up():
 
 def _listing(*names: str, is_filtered: bool = False) -> listing.Listing:
     content = json.dumps({name: [] for name in names}).encode()
-    return listing.read(Reply(content, "5", is_filtered, True))
+    return listing.read(Reply(content, "5", is_filtered, True), Scope())
 
 
 def test_a_listing_without_consul_itself_comes_of_a_token_that_sees_nothing():
@@ -69,7 +70,7 @@ def test_a_listing_without_consul_itself_comes_of_a_token_that_sees_nothing():
 
 def test_what_is_no_answer_of_consuls_is_an_outage():
     with pytest.raises(Unavailable, match="no answer of Consul's"):
-        listing.read(Reply(b"<html>", "5", False, True))
+        listing.read(Reply(b"<html>", "5", False, True), Scope())
 
 
 @pytest.mark.parametrize(
