@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 import contextlib
 import json
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from consul_server import ConsulAgent
+from load import SAMPLE, Load
 from mesh import Backend, Daemon, Mesh, free_port, http_get, mesh, until
 from mesos_agent import MesosAgent
 from mesos_framework import MesosFramework, task
@@ -21,50 +21,6 @@ from mesos_server import MesosMaster
 pytestmark = pytest.mark.envoy
 
 HOST = "web.service.consul"
-_CALLERS = 4
-_SAMPLE = 300
-
-
-class Load:
-    """Callers of the service, one request after the other, on a connection each."""
-
-    def __init__(self, listener: str) -> None:
-        self.answers: collections.Counter[str] = collections.Counter()
-        self.failed: list[str] = []
-        self._listener = listener
-
-    async def _call(self) -> None:
-        while True:
-            try:
-                status, body = await http_get(self._listener, host=HOST)
-            except (OSError, TimeoutError) as error:
-                self.failed.append(repr(error))
-                continue
-            if status == 200:
-                self.answers[body.decode()] += 1
-            else:
-                self.failed.append(f"{status} {body[:100]!r}")
-
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(self._call()) for _ in range(_CALLERS)]
-        try:
-            yield
-        finally:
-            for task_ in tasks:
-                task_.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def share(self, prefix: str) -> float:
-        """Of the next requests, how many are answered by backends of this prefix."""
-        before = self.answers.copy()
-
-        async def more() -> collections.Counter[str] | None:
-            now = self.answers - before
-            return now if now.total() >= _SAMPLE else None
-
-        counted = await until(more, f"{_SAMPLE} more requests")
-        return sum(n for name, n in counted.items() if name.startswith(prefix)) / counted.total()
 
 
 async def shown(daemon: Daemon) -> dict[str, list[tuple[str, int]]]:
@@ -138,7 +94,7 @@ async def test_a_service_moves_from_mesos_to_consul_weight_by_weight_without_a_f
             return (await http_get(listener, host=HOST))[0] == 200
 
         await until(answers, "the tasks to answer")
-        load = Load(listener)
+        load = Load(listener, HOST)
         in_mesos = [(ip, 1) for ip in sorted(old)]
         async with load.running():
             assert {"old": in_mesos} == await shown(daemon)
@@ -165,7 +121,7 @@ async def test_a_service_moves_from_mesos_to_consul_weight_by_weight_without_a_f
             await until(moved, "the tasks to be gone")
             assert 1.0 == await load.share("consul-")
         assert [] == load.failed
-        assert load.answers.total() > 5 * _SAMPLE
+        assert load.answers.total() > 5 * SAMPLE
         assert set(load.answers) == {backend.name for backend in (*old.values(), *new.values())}
         assert ([], 0) == (await daemon.nacks(), await envoy.rejected())
 
