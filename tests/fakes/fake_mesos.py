@@ -84,7 +84,9 @@ class FakeMaster:
         self.agents: dict[str, Message] = {AGENT: agent()}
         self.recovered: list[Message] = []
         self.frameworks: list[Message] = [framework()]
+        self.executors: list[Message] = []
         self.maintenance: Message = {}
+        self.windows: list[Message] = []
         self.authorization = ""
         """What requests have to carry; empty for anything."""
         self.redirect = ""
@@ -155,7 +157,7 @@ class FakeMaster:
     def state(self) -> Message:
         return {
             "get_tasks": self._tasks(),
-            "get_executors": {"executors": []},
+            "get_executors": self._executors(),
             "get_frameworks": {"frameworks": self.frameworks, "completed_frameworks": []},
             "get_agents": self._agents(),
         }
@@ -169,6 +171,9 @@ class FakeMaster:
 
     def _agents(self) -> Message:
         return {"agents": list(self.agents.values()), "recovered_agents": self.recovered}
+
+    def _executors(self) -> Message:
+        return {"executors": self.executors}
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         call = (await request.json())["type"]
@@ -184,7 +189,9 @@ class FakeMaster:
         answers = {
             "GET_TASKS": self._tasks,
             "GET_AGENTS": self._agents,
+            "GET_EXECUTORS": self._executors,
             "GET_MAINTENANCE_STATUS": lambda: {"status": self.maintenance},
+            "GET_MAINTENANCE_SCHEDULE": lambda: {"schedule": {"windows": self.windows}},
         }
         return web.json_response({"type": call, call.lower(): answers[call]()})
 

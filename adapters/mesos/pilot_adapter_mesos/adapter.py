@@ -13,13 +13,14 @@ from typing import Any, NoReturn
 
 import aiohttp
 
+from pilot_adapter_mesos import maintenance
 from pilot_adapter_mesos.cluster import Cluster
 from pilot_adapter_mesos.config import MesosConfig
 from pilot_adapter_mesos.json_wire import JsonWire
 from pilot_adapter_mesos.master import Master
 from pilot_adapter_mesos.messages import Subscribed
 from pilot_adapter_mesos.protobuf_wire import ProtobufWire
-from pilot_adapter_mesos.publisher import Publisher
+from pilot_adapter_mesos.publisher import Machines, Publisher
 from pilot_adapter_mesos.recordio import Decoder, NotRecords
 from pilot_adapter_mesos.wire import NoMessage, Wire
 from pilot_core.adapter import Adapter, Host, Sink, Unavailable
@@ -117,7 +118,7 @@ class _Session:
             self._news.clear()
             is_more = True
             while is_more:
-                is_more = self._publisher.publish(_AT_ONCE)
+                is_more = self._publisher.publish_some(_AT_ONCE)
                 await asyncio.sleep(0)
             self._say_how_far()
 
@@ -143,15 +144,28 @@ class _Session:
                 tasks = await asyncio.to_thread(self._wire.tasks, said)
                 said = await master.ask("GET_AGENTS")
                 agents = await asyncio.to_thread(self._wire.agents, said)
-                status = self._wire.maintenance(await master.ask("GET_MAINTENANCE_STATUS"))
+                executors = self._wire.executors(await master.ask("GET_EXECUTORS"))
+                machines = await self._maintenance(master)
             except NoMessage as error:
                 raise Unavailable(f"an answer makes no sense: {error}") from None
             now = self._host.clock.monotonic()
             self._cluster.resync(tasks, agents, asked_at, now)
-            machines = {each.id.hostname for each in status.draining_machines}
-            self._publisher.drain(frozenset(machines | {m.hostname for m in status.down_machines}))
+            self._cluster.take_executors(executors)
+            self._publisher.maintain(machines)
             self._news.set()
             await self._host.clock.sleep(self._config.resync)
+
+    async def _maintenance(self, master: Master) -> Machines:
+        """Machines count as draining from the moment that their maintenance is planned: those whose
+        time has not come yet are left out."""
+        status = self._wire.maintenance(await master.ask("GET_MAINTENANCE_STATUS"))
+        draining = {each.id.hostname for each in status.draining_machines}
+        if draining:
+            planned = self._wire.schedule(await master.ask("GET_MAINTENANCE_SCHEDULE"))
+            draining -= maintenance.not_yet(
+                planned, self._host.clock.now() + self._config.drain_before
+            )
+        return Machines(frozenset(draining), frozenset(m.hostname for m in status.down_machines))
 
     async def tick(self) -> NoReturn:
         """Let go of what has been waited for long enough."""

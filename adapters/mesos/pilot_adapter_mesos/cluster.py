@@ -21,14 +21,17 @@ from pilot_adapter_mesos.messages import (
     Event,
     FrameworkInfo,
     GetAgents,
+    GetExecutors,
     GetState,
     GetTasks,
+    Labels,
     Task,
 )
 
 TaskKey: TypeAlias = tuple[str, str]
 """(framework id, task id)"""
 
+_NO_LABELS = Labels()
 DOUBT = 2.0
 """Seconds after which a task goes that its agent did not bring back."""
 
@@ -40,8 +43,11 @@ class Cluster:
         self.tasks: dict[TaskKey, Instance] = {}
         self.agents: dict[str, Agent] = {}
         self.frameworks: dict[str, FrameworkInfo] = {}
+        self._pods: dict[TaskKey, Labels] = {}
+        """Labels of executors, by framework and executor."""
         self.recovered: dict[str, AgentInfo] = {}
-        """Agents of the last master, which this one has not heard from yet."""
+        """Agents of the last master, which this one has not heard from yet. One that shows no agent
+        at all has forgotten them: then they are those of the tasks that are known."""
         self.changed: set[TaskKey] = set()
         self.heard = 0
         """Events so far; a resync compares with it."""
@@ -53,6 +59,7 @@ class Cluster:
         """The number of the event that told of a task last."""
         self._began = 0
         self._recovered_at = 0.0
+        self._forgotten: set[str] = set()
         self._doubtful: dict[TaskKey, float] = {}
 
     # Reading
@@ -64,7 +71,8 @@ class Cluster:
             f.framework_info.id.value: f.framework_info for f in state.get_frameworks.frameworks
         }
         self._began = self.heard
-        self._take_agents(state.get_agents, now)
+        self._take_agents(state.get_agents, now, is_first=True)
+        self.take_executors(state.get_executors)
         known = self._take_tasks(state.get_tasks, self.heard, now)
         # An access list that hides frameworks looks like a cluster without them, and so does a
         # master that remembers nothing; one that has recovered agents says so itself.
@@ -115,6 +123,7 @@ class Cluster:
         """Let go of what has been waited for long enough; seconds until there is more, or None."""
         if self.recovered and now - self._recovered_at >= self.hold:
             given_up, self.recovered = self.recovered, {}
+            self._forgotten.clear()
             self._drop(k for k, i in self.tasks.items() if i.task.agent_id.value in given_up)
         over = [key for key, at in self._doubtful.items() if now >= at]
         for key in over:
@@ -139,22 +148,43 @@ class Cluster:
         """The agent of a task; of one that has not come back, what is still known of it."""
         return self.agents.get(found.task.agent_id.value)
 
-    def _take_agents(self, said: GetAgents, now: float) -> None:
+    def _take_agents(self, said: GetAgents, now: float, *, is_first: bool = False) -> None:
         agents = {a.agent_info.id.value: a for a in said.agents}
         recovered = {info.id.value: info for info in said.recovered_agents}
+        needed = {found.task.agent_id.value for found in self.tasks.values()}
+        if is_first:
+            is_forgetful = not agents and not recovered
+            self._forgotten = needed if is_forgetful else set()
+        self._forgotten -= agents.keys()
+        known = self.agents | agents
+        for key in self._forgotten & known.keys():
+            recovered.setdefault(key, known[key].agent_info)
         if recovered and not self.recovered:
             self._recovered_at = now
         self.recovered = recovered
-        needed = {found.task.agent_id.value for found in self.tasks.values()}
         kept = {k: a for k, a in self.agents.items() if k not in agents and k in needed}
         fresh = {key for key, agent in agents.items() if self.agents.get(key) != agent}
         self.agents = kept | agents
         if fresh:
             self._touch(lambda found: found.task.agent_id.value in fresh)
 
+    def take_executors(self, said: GetExecutors) -> None:
+        """All pods that there are, and what they are labelled with."""
+        infos = (each.executor_info for each in said.executors)
+        pods = {(i.framework_id.value, i.executor_id.value): i.labels for i in infos}
+        before, self._pods = self._pods, {key: said for key, said in pods.items() if said.labels}
+        keys = before.keys() | self._pods.keys()
+        moved = {key for key in keys if before.get(key) != self._pods.get(key)}
+        if moved:
+            self._touch(lambda found: found.pod in moved)
+
+    def pod_labels(self, found: Instance) -> Labels:
+        return self._pods.get(found.pod, _NO_LABELS)
+
     def _agent_is_back(self, agent: Agent, now: float) -> None:
         key = agent.agent_info.id.value
         was_recovered = self.recovered.pop(key, None) is not None
+        self._forgotten.discard(key)
         self.agents[key] = agent
         for task_key, found in self.tasks.items():
             if found.task.agent_id.value != key:

@@ -12,6 +12,17 @@ from pilot_core.adapter import Config, ConfigError, Finding
 from pilot_core.document import Duration
 
 
+class Grant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who may appear as which service accounts; `*` stands for any text."""
+
+    principal: str = "*"
+    """The principal that a framework has to have."""
+    role: str = "*"
+    """The role whose resources a task has to use."""
+    accounts: tuple[str, ...]
+    """What the label `mesh.service-account` may say then."""
+
+
 class MesosConfig(Config, frozen=True):
     """Which cluster to read, and how to name what is in it."""
 
@@ -22,6 +33,17 @@ class MesosConfig(Config, frozen=True):
     """The masters' URLs. Any of them will do: whoever leads is found from there."""
     domain: str = "mesos"
     """The last part of every hostname: `TASK.FRAMEWORK.mesos`."""
+    aliases: tuple[Literal["mesos-dns", "vip", "autoip"], ...] = ("mesos-dns", "vip")
+    """Other names under which services are found: with a single label for the service, by virtual
+    address (`NAME.FRAMEWORK.l4lb.thisdcos.directory`), and as DC/OS' DNS has them."""
+    namespace: Literal["framework", "role", "environment"] = "framework"
+    """What a service's namespace is: its framework, its tasks' role, or the environment of their
+    discovery; the framework where there is none."""
+    honour_visibility: bool = False
+    """Take `FRAMEWORK` in a task's discovery to mean: seen in its own namespace only. Marathon says
+    so of everything, so leave it off with Marathon."""
+    grants: tuple[Grant, ...] = ()
+    """Who may appear as which service account; see `Identities` in the documentation."""
     credentials_file: Path | None = None
     """A file with `principal:secret` for HTTP basic authentication, or with a whole value of the
     `Authorization` header; read again at every session."""
@@ -37,11 +59,17 @@ class MesosConfig(Config, frozen=True):
     new master has not heard from. Not shorter than the masters' `agent_reregister_timeout`."""
     prefer: Literal["auto", "agent", "container"] = "auto"
     """Which address of a task to take where nothing says which one serves a port."""
+    ip_family: Literal["ipv4", "ipv6"] = "ipv4"
+    """Which of a task's own addresses is the first one, where it has both."""
     agent_address: str = "pid"
     """Where an agent's own address stands: `pid`, `hostname` (an IP address), or
     `attribute:NAME`."""
     subzone_attribute: str = ""
     """The agent attribute that says where in its zone it stands, such as `rack`."""
+    agent_labels: tuple[str, ...] = ()
+    """Agent attributes that its tasks carry as labels `agent.NAME`."""
+    drain_before: Duration = Duration(0)
+    """How long before a machine's maintenance its tasks start to drain."""
 
     def __post_init__(self) -> None:
         findings = [

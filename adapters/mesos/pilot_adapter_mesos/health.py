@@ -10,8 +10,14 @@ _ORDER = (Health.HEALTHY, Health.DEGRADED, Health.DRAINING, Health.UNHEALTHY)
 _DRAINING = frozenset(("DRAINING", "DRAINED"))
 
 
-def of(found: Instance, agent: Agent | None, *, is_machine_draining: bool) -> Health | None:
-    """None where the task serves nothing yet, or no more."""
+def of(
+    found: Instance,
+    agent: Agent | None,
+    *,
+    is_machine_draining: bool = False,
+    said: Health = Health.HEALTHY,
+) -> Health | None:
+    """None where the task serves nothing yet, or no more. `said` is its scheduler's word on it."""
     if found.is_lost:
         # It may be alive on the other side of a partition: known, and given no traffic.
         return Health.UNHEALTHY
@@ -21,7 +27,7 @@ def of(found: Instance, agent: Agent | None, *, is_machine_draining: bool) -> He
         return None
     agent_state = agent.drain_info.state if agent and agent.drain_info else ""
     is_draining = is_machine_draining or agent_state in _DRAINING
-    return worst(_checked(found), Health.DRAINING if is_draining else Health.HEALTHY)
+    return worst(_checked(found), said, Health.DRAINING if is_draining else Health.HEALTHY)
 
 
 def worst(*seen: Health) -> Health:

@@ -43,6 +43,11 @@ class Instance(msgspec.Struct, frozen=True):
     lost_at: float | None = None
 
     @property
+    def pod(self) -> tuple[str, str]:
+        """Framework and executor: that of a pod, if it has one."""
+        return self.task.framework_id.value, self.task.executor_id.value
+
+    @property
     def is_lost(self) -> bool:
         return self.lost_at is not None
 

@@ -14,11 +14,14 @@ from pilot_adapter_mesos.messages import (
     AgentInfo,
     ClusterStatus,
     Event,
+    Executor,
     Framework,
     GetAgents,
+    GetExecutors,
     GetFrameworks,
     GetState,
     GetTasks,
+    Schedule,
     Subscribed,
     Task,
 )
@@ -42,10 +45,15 @@ class _Frameworks(msgspec.Struct, frozen=True):
     frameworks: _Raws = ()
 
 
+class _Executors(msgspec.Struct, frozen=True):
+    executors: _Raws = ()
+
+
 class _State(msgspec.Struct, frozen=True):
     get_tasks: _Tasks = _Tasks()
     get_agents: _Agents = _Agents()
     get_frameworks: _Frameworks = _Frameworks()
+    get_executors: _Executors = _Executors()
 
 
 class _Subscribed(msgspec.Struct, frozen=True):
@@ -61,10 +69,16 @@ class _Status(msgspec.Struct, frozen=True):
     status: ClusterStatus = ClusterStatus()
 
 
+class _Planned(msgspec.Struct, frozen=True):
+    schedule: Schedule = Schedule()
+
+
 class _Answer(msgspec.Struct, frozen=True):
     get_tasks: _Tasks = _Tasks()
     get_agents: _Agents = _Agents()
+    get_executors: _Executors = _Executors()
     get_maintenance_status: _Status = _Status()
+    get_maintenance_schedule: _Planned = _Planned()
 
 
 _record = msgspec.json.Decoder(_Record)
@@ -100,6 +114,12 @@ class JsonWire:
     def maintenance(self, answer: bytes) -> ClusterStatus:
         return _decoded(_answer.decode, answer).get_maintenance_status.status
 
+    def executors(self, answer: bytes) -> GetExecutors:
+        return self._executors(_decoded(_answer.decode, answer).get_executors)
+
+    def schedule(self, answer: bytes) -> Schedule:
+        return _decoded(_answer.decode, answer).get_maintenance_schedule.schedule
+
     def state(self, said: bytes) -> GetState:
         """What GET_STATE answers, and what a stream begins with."""
         return self._state(_decoded(_state.decode, said))
@@ -109,7 +129,11 @@ class JsonWire:
             self._tasks(said.get_tasks),
             self._agents(said.get_agents),
             GetFrameworks(self._read(said.get_frameworks.frameworks, Framework)),
+            self._executors(said.get_executors),
         )
+
+    def _executors(self, said: _Executors) -> GetExecutors:
+        return GetExecutors(self._read(said.executors, Executor))
 
     def _tasks(self, said: _Tasks) -> GetTasks:
         return GetTasks(self._read(said.tasks, Task), self._read(said.unreachable_tasks, Task))

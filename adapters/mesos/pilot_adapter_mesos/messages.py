@@ -205,6 +205,8 @@ class FrameworkInfo(msgspec.Struct, frozen=True):
     id: Id = Id()
     user: str = ""
     principal: str = ""
+    role: str = ""
+    roles: tuple[str, ...] = ()
 
 
 class Framework(msgspec.Struct, frozen=True):
@@ -225,10 +227,27 @@ class GetFrameworks(msgspec.Struct, frozen=True):
     frameworks: tuple[Framework, ...] = ()
 
 
+class ExecutorInfo(msgspec.Struct, frozen=True):
+    """Of a pod: its labels stand here, and not on the tasks of its containers."""
+
+    executor_id: Id = Id()
+    framework_id: Id = Id()
+    labels: Labels = Labels()
+
+
+class Executor(msgspec.Struct, frozen=True):
+    executor_info: ExecutorInfo = ExecutorInfo()
+
+
+class GetExecutors(msgspec.Struct, frozen=True):
+    executors: tuple[Executor, ...] = ()
+
+
 class GetState(msgspec.Struct, frozen=True):
     get_tasks: GetTasks = GetTasks()
     get_agents: GetAgents = GetAgents()
     get_frameworks: GetFrameworks = GetFrameworks()
+    get_executors: GetExecutors = GetExecutors()
 
 
 class Subscribed(msgspec.Struct, frozen=True):
@@ -290,3 +309,18 @@ class DrainingMachine(msgspec.Struct, frozen=True, gc=False):
 class ClusterStatus(msgspec.Struct, frozen=True):
     draining_machines: tuple[DrainingMachine, ...] = ()
     down_machines: tuple[MachineId, ...] = ()
+
+
+class Unavailability(msgspec.Struct, frozen=True, gc=False):
+    start: Time = Time()
+
+
+class Window(msgspec.Struct, frozen=True):
+    machine_ids: tuple[MachineId, ...] = ()
+    unavailability: Unavailability = Unavailability()
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """Machines are draining from the moment when a window is entered, however late it begins."""
+
+    windows: tuple[Window, ...] = ()

@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
 
 from pilot_adapter_mesos.instance import Instance
-from pilot_adapter_mesos.messages import DiscoveryPort, NetworkInfo, PortMapping
+from pilot_adapter_mesos.messages import (
+    DiscoveryPort,
+    Label,
+    Labels,
+    NetworkInfo,
+    PortMapping,
+)
 from pilot_core.model import Protocol, from_port_name
 
 PORT_LABEL = "mesh.port"
@@ -24,6 +30,7 @@ SCOPE, NETWORK = "network-scope", "network-name"
 _VIP = re.compile(r"vip_?\d*\Z", re.IGNORECASE)
 _NAME = re.compile(r"[^a-z0-9-]+")
 _HIGHEST = 65535
+_NONE: Mapping[int, int] = {}
 
 
 class TaskPort(NamedTuple):
@@ -34,7 +41,10 @@ class TaskPort(NamedTuple):
     protocol: Protocol
     address: str
     number: int
-    vip: str = ""
+    vips: tuple[str, ...] = ()
+    """Its virtual addresses, such as `/web:80` or `10.1.2.3:5000`."""
+    others: tuple[str, ...] = ()
+    """The same instance's addresses of another family."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -44,8 +54,17 @@ class Found(msgspec.Struct, frozen=True):
     problems: tuple[str, ...] = ()
 
 
-def of(found: Instance, agent_ip: str, *, prefer: str) -> Found:
-    """The ports of an instance."""
+class Place(msgspec.Struct, frozen=True):
+    """Where a task may be reached: its agent, and which of its own addresses are preferred."""
+
+    agent_ip: str
+    prefer: str = "auto"
+    family: int = 4
+
+
+def of(found: Instance, place: Place, service_ports: Mapping[int, int] = _NONE) -> Found:
+    """The ports of an instance. `service_ports` are what its scheduler calls the numbers that the
+    task says."""
     ports: dict[str, TaskPort] = {}
     problems: list[str] = []
     for index, said in enumerate(_said(found)):
@@ -54,7 +73,7 @@ def of(found: Instance, agent_ip: str, *, prefer: str) -> Found:
             problems.append(problem)
             continue
         for protocol in _protocols(said):
-            port = _port(found, said, protocol, agent_ip, prefer=prefer)
+            port = _port(found, said, protocol, place, service_ports.get(said.number, 0))
             if port.name in ports:
                 port = port._replace(name=f"{port.name}-{index}")
             ports.setdefault(port.name, port)
@@ -79,7 +98,9 @@ def _said(found: Instance) -> Iterator[DiscoveryPort]:
         yield from _one_network_each(said)
         return
     for index, number in enumerate(allocated(found)):
-        yield DiscoveryPort(number=number, name=f"port{index}")
+        vip = found.task.labels.get(f"VIP_PORT{index}")
+        labels = Labels((Label("VIP_0", vip.partition("://")[2]),) if vip else ())
+        yield DiscoveryPort(number=number, name=f"port{index}", labels=labels)
 
 
 def _one_network_each(said: tuple[DiscoveryPort, ...]) -> Iterator[DiscoveryPort]:
@@ -114,25 +135,34 @@ def _over_tcp(said: DiscoveryPort, stated: str) -> Protocol:
 
 
 def _port(
-    found: Instance, said: DiscoveryPort, protocol: Protocol, agent_ip: str, *, prefer: str
+    found: Instance, said: DiscoveryPort, protocol: Protocol, place: Place, service_port: int
 ) -> TaskPort:
     mapping = _mapping(found, said)
-    address, number = _where(found, said, mapping, agent_ip, prefer=prefer)
-    vip = _vip(said)
+    own = _own_ips(found, said.labels.get(NETWORK), place.family)
+    address, number = _where(found, said, mapping, own[0] if own else "", place)
+    vips = _vips(said)
     name = _NAME.sub("-", said.name.lower()).strip("-") or f"port-{said.number}"
     service_number = (
         _number(said.labels.get(PORT_LABEL))
-        or _number(vip.rpartition(":")[2])
+        or _number(vips[0].rpartition(":")[2] if vips else "")
+        or service_port
         or (mapping.container_port if mapping else 0)
         or said.number
     )
-    return TaskPort(name, service_number, protocol, address, number, vip)
+    others = tuple(own[1:]) if address in own else ()
+    return TaskPort(name, service_number, protocol, address, number, vips, others)
 
 
-def _vip(said: DiscoveryPort) -> str:
-    """`/web:80` or `10.1.2.3:5000`, from a label VIP_0, VIP_1, …"""
+def _vips(said: DiscoveryPort) -> tuple[str, ...]:
+    """`/web:80` or `10.1.2.3:5000`, from labels VIP_0, VIP_1, …"""
     values = (label.value for label in said.labels.labels if _VIP.match(label.key))
-    return next((value for value in values if _number(value.rpartition(":")[2])), "")
+    return tuple(value for value in values if split_vip(value)[1])
+
+
+def split_vip(vip: str) -> tuple[str, int]:
+    """Name or address, and number; 0 where there is none."""
+    host, _, number = vip.rpartition(":")
+    return host.removeprefix("/"), _number(number)
 
 
 def _number(text: str | None) -> int:
@@ -143,16 +173,11 @@ def _number(text: str | None) -> int:
 
 
 def _where(
-    found: Instance,
-    said: DiscoveryPort,
-    mapping: PortMapping | None,
-    agent_ip: str,
-    *,
-    prefer: str,
+    found: Instance, said: DiscoveryPort, mapping: PortMapping | None, own: str, place: Place
 ) -> tuple[str, int]:
     """Where the task serves the port. Docker's bridge addresses cannot be reached from outside, so
     a port that is mapped to the host is taken there."""
-    own = _own_ip(found, said.labels.get(NETWORK))
+    agent_ip, prefer = place.agent_ip, place.prefer
     if own == agent_ip:
         own = ""
     scope = said.labels.get(SCOPE)
@@ -184,15 +209,21 @@ def _is_bridge(found: Instance) -> bool:
     return found.task.container.docker.network == "BRIDGE"
 
 
-def _own_ip(found: Instance, network: str | None) -> str:
-    """The task's own address in the named network, or in its first one; IPv4 before IPv6."""
+def _own_ips(found: Instance, network: str | None, family: int) -> list[str]:
+    """The task's own addresses in the named network, or in its first one that has some: the first
+    of the family that is wanted, and the first of the other."""
     chosen = [n for n in found.networks if n.name == network] or list(found.networks)
-    return next((ip for n in chosen for ip in _usable(n)), "")
+    usable = next((ips for n in chosen if (ips := _usable(n))), [])
+    wanted = sorted(usable, key=lambda ip: _family(ip) != family)
+    return wanted[:1] + [ip for ip in wanted if _family(ip) != _family(wanted[0])][:1]
+
+
+def _family(ip: str) -> int:
+    return 6 if ":" in ip else 4
 
 
 def _usable(network: NetworkInfo) -> list[str]:
-    usable = [said.ip_address for said in network.ip_addresses if is_usable(said.ip_address)]
-    return sorted(usable, key=lambda ip: ":" in ip)
+    return [said.ip_address for said in network.ip_addresses if is_usable(said.ip_address)]
 
 
 def is_usable(text: str) -> bool:

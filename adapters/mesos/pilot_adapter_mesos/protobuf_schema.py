@@ -27,13 +27,19 @@ class Maintenance(msgspec.Struct, frozen=True):
     status: m.ClusterStatus = m.ClusterStatus()
 
 
+class Planned(msgspec.Struct, frozen=True):
+    schedule: m.Schedule = m.Schedule()
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What a master answers to the calls that a session makes."""
 
     get_state: m.GetState = m.GetState()
     get_agents: m.GetAgents = m.GetAgents()
     get_tasks: m.GetTasks = m.GetTasks()
+    get_executors: m.GetExecutors = m.GetExecutors()
     get_maintenance_status: Maintenance | None = None
+    get_maintenance_schedule: Planned | None = None
 
 
 class Record(m.Event, frozen=True):
@@ -111,12 +117,15 @@ NUMBERS: Mapping[Kind, Mapping[str, int]] = {
     m.AgentInfo: {"hostname": 1, "attributes": 5, "id": 6, "domain": 10},
     m.DrainInfo: {"state": 1},
     m.Agent: {"agent_info": 1, "pid": 4, "drain_info": 13},
-    m.FrameworkInfo: {"user": 1, "name": 2, "id": 3, "principal": 8},
+    m.FrameworkInfo: {"user": 1, "name": 2, "id": 3, "role": 6, "principal": 8, "roles": 12},
     m.Framework: {"framework_info": 1},
     m.GetTasks: {"tasks": 2, "unreachable_tasks": 5},
     m.GetAgents: {"agents": 1, "recovered_agents": 2},
     m.GetFrameworks: {"frameworks": 1},
-    m.GetState: {"get_tasks": 1, "get_frameworks": 3, "get_agents": 4},
+    m.ExecutorInfo: {"executor_id": 1, "framework_id": 8, "labels": 14},
+    m.Executor: {"executor_info": 1},
+    m.GetExecutors: {"executors": 1},
+    m.GetState: {"get_tasks": 1, "get_executors": 2, "get_frameworks": 3, "get_agents": 4},
     m.Subscribed: {"get_state": 1, "heartbeat_interval_seconds": 2},
     m.TaskAdded: {"task": 1},
     m.TaskUpdated: {"framework_id": 1, "status": 2, "state": 3},
@@ -127,8 +136,19 @@ NUMBERS: Mapping[Kind, Mapping[str, int]] = {
     m.MachineId: {"hostname": 1, "ip": 2},
     m.DrainingMachine: {"id": 1},
     m.ClusterStatus: {"draining_machines": 1, "down_machines": 2},
+    m.Unavailability: {"start": 1},
+    m.Window: {"machine_ids": 1, "unavailability": 2},
+    m.Schedule: {"windows": 1},
     Maintenance: {"status": 1},
-    Answer: {"get_state": 9, "get_agents": 10, "get_tasks": 13, "get_maintenance_status": 17},
+    Planned: {"schedule": 1},
+    Answer: {
+        "get_state": 9,
+        "get_agents": 10,
+        "get_executors": 12,
+        "get_tasks": 13,
+        "get_maintenance_status": 17,
+        "get_maintenance_schedule": 18,
+    },
     Record: {
         "type": 1,
         "subscribed": 2,
@@ -223,9 +243,11 @@ NAMES: Mapping[tuple[Kind, str], Mapping[int, str]] = {
 CALLS = {
     "GET_STATE": 9,
     "GET_AGENTS": 10,
+    "GET_EXECUTORS": 12,
     "GET_TASKS": 13,
     "SUBSCRIBE": 18,
     "GET_MAINTENANCE_STATUS": 23,
+    "GET_MAINTENANCE_SCHEDULE": 24,
 }
 
 APART = frozenset(
@@ -235,6 +257,7 @@ APART = frozenset(
         (m.GetAgents, "agents"),
         (m.GetAgents, "recovered_agents"),
         (m.GetFrameworks, "frameworks"),
+        (m.GetExecutors, "executors"),
     )
 )
 """Lists whose members are read one by one: they are bytes at first, which looks the same."""

@@ -18,8 +18,10 @@ from pilot_adapter_mesos.messages import (
     ClusterStatus,
     Event,
     GetAgents,
+    GetExecutors,
     GetState,
     GetTasks,
+    Schedule,
     Subscribed,
 )
 from pilot_adapter_mesos.wire import NoMessage, Unread
@@ -56,6 +58,13 @@ class ProtobufWire:
         found = self._read(answer, schema.Answer).get_maintenance_status
         return found.status if found else ClusterStatus()
 
+    def executors(self, answer: bytes) -> GetExecutors:
+        return self._read(answer, schema.Answer).get_executors
+
+    def schedule(self, answer: bytes) -> Schedule:
+        found = self._read(answer, schema.Answer).get_maintenance_schedule
+        return found.schedule if found else Schedule()
+
     def state(self, answer: bytes) -> GetState:
         """The answer to GET_STATE."""
         return self._read(answer, schema.Answer).get_state
@@ -91,7 +100,7 @@ def _field(kind: type[msgspec.Struct], name: str) -> _Read:
         names = schema.NAMES[kind, name]
         return lambda value, unread: names.get(value, "")
     if not (isinstance(member.kind, type) and issubclass(member.kind, msgspec.Struct)):
-        return lambda value, unread: value
+        return lambda value, unread: tuple(value) if member.is_list else value
     read = _reader(member.kind)
     if member.is_list:
         return lambda value, unread: tuple([read(each, unread) for each in value])

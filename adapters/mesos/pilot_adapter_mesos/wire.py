@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
-from pilot_adapter_mesos.messages import ClusterStatus, Event, GetAgents, GetTasks, Subscribed
+from pilot_adapter_mesos.messages import (
+    ClusterStatus,
+    Event,
+    GetAgents,
+    GetExecutors,
+    GetTasks,
+    Schedule,
+    Subscribed,
+)
 
 Unread: TypeAlias = Callable[[str, str], None]
 """Hears of an object that makes no sense: what it is, and why. The others stand."""
@@ -32,5 +40,11 @@ class Wire(Protocol):
     def agents(self, answer: bytes) -> GetAgents:
         """The answer to GET_AGENTS."""
 
+    def executors(self, answer: bytes) -> GetExecutors:
+        """The answer to GET_EXECUTORS."""
+
     def maintenance(self, answer: bytes) -> ClusterStatus:
         """The answer to GET_MAINTENANCE_STATUS."""
+
+    def schedule(self, answer: bytes) -> Schedule:
+        """The answer to GET_MAINTENANCE_SCHEDULE."""

@@ -149,17 +149,17 @@ def test_frameworks_that_are_hidden_all_at_once_remove_nothing():
     assert not found.is_suspicious
 
 
-def test_a_master_that_remembers_nothing_is_believed_once_frameworks_are_back():
+def test_a_master_that_remembers_nothing_is_believed_of_agents_that_are_back():
     found, real = cluster(), master("a", "b")
     begin(found, real)
     forgetful = FakeMaster()
     forgetful.frameworks, forgetful.agents = [], {}
     begin(found, forgetful)
-    assert (["a", "b"], True) == (ids(found), found.is_suspicious)
+    assert (["a", "b"], [AGENT]) == (ids(found), list(found.recovered))
     apply(found, {"type": "FRAMEWORK_ADDED", "framework_added": {"framework": framework()}})
     real.tasks.pop("b")
     resync(found, real, found.heard)
-    assert (["a"], False) == (ids(found), found.is_suspicious)
+    assert (["a"], []) == (ids(found), list(found.recovered))
 
 
 def test_a_framework_that_is_removed_takes_its_tasks_along_and_no_others():

@@ -23,6 +23,7 @@ from mesos_world import (
 from pilot_core.adapter import Denied
 from pilot_core.model import Locality
 from pilot_core.testing import host, session
+from server_process import Json
 
 WEB, OLD = "web.shop.mesos", "web.store.mesos"
 HEALTHY, UNHEALTHY, DRAINING = "healthy", "unhealthy", "draining"
@@ -342,3 +343,50 @@ async def test_a_master_that_asks_who_is_there_is_told_and_refuses_others(tmp_pa
         secret.write_text("mesh:wrong\n")
         with pytest.raises(Denied, match="mesos-master-readwrite"):
             await Mesos(knowing, host()).run(Watched())
+
+
+async def test_whatever_somebody_writes_into_a_task_harms_no_other():
+    def odd(id: str, name: str, *ports: Json, **labels: str) -> Json:
+        made = task(id, name, 80)
+        made["labels"] = {"labels": [{"key": k, "value": v} for k, v in labels.items()]}
+        for port, said in zip(made["discovery"]["ports"]["ports"] * len(ports), ports, strict=True):
+            ports_ = made["discovery"]["ports"]
+            ports_["ports"] = [*ports_["ports"], {**port, **said}]
+        return made
+
+    garbage = {"labels": [{"key": "VIP_0", "value": "::/::"}, {"key": "VIP_1"}]}
+    hostile = [
+        odd("1", "web_front"),
+        odd("2", "Web-Front"),
+        odd("3", "x" * 300),
+        odd("4", "\u00fc\u2603"),
+        odd("5", "vip", {"labels": garbage, "name": "a"}),
+        odd("6", "ports", {"number": 0, "name": "zero"}, {"number": 99999, "name": "high"}),
+        odd("7", "thief", **{"mesh.service-account": "payments", "mesh.weight": "-3"}),
+    ]
+    async with (
+        MesosMaster() as master,
+        MesosAgent(master, "node-a") as agent,
+        MesosFramework(master, "shop") as shop,
+        followed(master) as sink,
+    ):
+        await shop.launch(task("good", "web", 8080), agent)
+        await agent.run("good", "10.0.0.99")
+        await shop.launch_all(hostile, agent)
+        for number, said in enumerate(hostile):
+            await agent.run(said["task_id"]["value"], f"10.0.0.{number + 1}")
+        await sink.until(lambda: len(sink.view) == 7)
+        assert [("10.0.0.99", HEALTHY)] == sink.now(WEB)
+        assert all([("10.0.0.99", HEALTHY)] == seen for seen in sink.seen(WEB)[1:])
+        assert ["10.0.0.6"] == sink.view["ports.shop.mesos"]
+        [record] = sink.endpoints("thief.shop.mesos")
+        assert ("nobody-apps", 1) == (
+            record.endpoints[0].service_account,
+            record.endpoints[0].weight,
+        )
+        told = " ".join(text for _, text in (*sink.problems, *sink.notes))
+        for word in ("no hostname", "zero has the number 0", "high has the number 99999"):
+            assert word in told
+        for word in ("'payments' is not granted", "mesh.weight", "is the name of"):
+            assert word in told
+        await assert_as_the_master_says(master, sink)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from fake_mesos import FakeMaster, agent, record, task, updated
+from fake_mesos import FRAMEWORK, FakeMaster, agent, framework, record, task, updated
 from pilot_adapter_mesos import Mesos
 from pilot_adapter_mesos.config import MesosConfig
 
 from pilot_core.adapter import Denied, Unavailable
 from pilot_core.document import Duration
-from pilot_core.testing import RecordingSink, host, session
+from pilot_core.model import Endpoint
+from pilot_core.testing import FakeClock, RecordingSink, host, session
 
 
 def adapter(*masters: FakeMaster | str, **more: object) -> Mesos:
@@ -190,3 +191,76 @@ async def test_a_task_that_is_killed_drains_and_goes():
             await sink.until(lambda: _healths(sink) == ["draining"])
             master.send(updated(id, "TASK_KILLED"))
             await sink.until(lambda: not sink.sources)
+
+
+async def test_labels_of_pods_are_those_of_their_executors():
+    async with FakeMaster() as master:
+        master.set({"web": ["10.0.0.1"]})
+        [made] = master.tasks.values()
+        made["executor_id"] = {"value": "pod-1"}
+        info = {"executor_id": {"value": "pod-1"}, "framework_id": {"value": FRAMEWORK}}
+        master.executors = [{"executor_info": {**info, "labels": _labels(tier="front")}}]
+        async with session(adapter(master)) as sink:
+            await sink.until(lambda: sink.is_synced)
+            assert "front" == dict(_endpoint(sink).labels)["tier"]
+            master.executors = [{"executor_info": {**info, "labels": _labels(tier="back")}}]
+            await sink.until(lambda: dict(_endpoint(sink).labels)["tier"] == "back")
+
+
+def _labels(**said: str) -> dict[str, object]:
+    return {"labels": [{"key": key, "value": value} for key, value in said.items()]}
+
+
+def _endpoint(sink: RecordingSink) -> Endpoint:
+    [record] = sink.endpoints("web.shop.mesos")
+    return record.endpoints[0]
+
+
+async def test_who_comes_later_under_the_same_name_is_told_apart_and_named_again_when_it_is_free():
+    async with FakeMaster() as master:
+        master.set({"web": ["10.0.0.1"]})
+        other = task("other", "web", "10.0.0.2")
+        other["framework_id"] = {"value": "fw-0002"}
+        master.frameworks.append(framework("shop", "fw-0002"))
+        async with session(adapter(master, resync=Duration(60))) as sink:
+            await sink.until(lambda: sink.is_synced)
+            master.send({"type": "TASK_ADDED", "task_added": {"task": other}})
+            both = {"web.shop.mesos": ["10.0.0.1"], "web.shop-0002.mesos": ["10.0.0.2"]}
+            await sink.until(lambda: sink.view == both)
+            assert ["web.shop.mesos is the name of 'web' of shop (fw-0001)"] == [
+                remark.partition(", so")[0] for _, remark in sink.notes
+            ]
+            master.set({})
+            await sink.until(lambda: sink.view == {"web.shop.mesos": ["10.0.0.2"]})
+            assert [] == sink.notes
+
+
+async def test_a_job_that_offers_nothing_is_no_service():
+    async with FakeMaster() as master:
+        master.set({"job": ["10.0.0.1"], "web": ["10.0.0.2"]})
+        master.tasks["job-10.0.0.1"]["discovery"]["ports"] = {}
+        async with session(adapter(master)) as sink:
+            await sink.until(lambda: sink.is_synced)
+            assert {"web.shop.mesos": ["10.0.0.2"]} == sink.view
+
+
+async def test_maintenance_drains_when_its_time_comes_and_what_is_down_is_gone():
+    clock = FakeClock()
+    async with FakeMaster() as master:
+        master.set({"web": ["10.0.0.1"]})
+        hostname = {"hostname": agent()["agent_info"]["hostname"]}
+        master.maintenance = {"draining_machines": [{"id": hostname}]}
+        start = {"start": {"nanoseconds": int((clock.now() + 100) * 1e9)}}
+        master.windows = [{"machine_ids": [hostname], "unavailability": start}]
+        config = MesosConfig(masters=(master.url,), drain_before=Duration(40))
+        async with session(Mesos(config, host(clock))) as sink:
+            await sink.until(lambda: sink.is_synced)
+            await clock.until_sleepers(2)
+            await clock.advance(30)
+            await clock.until_sleepers(2)
+            assert ["healthy"] == _healths(sink)
+            await clock.advance(31)
+            await sink.until(lambda: "draining" in _healths(sink))
+            master.maintenance = {"down_machines": [hostname]}
+            await clock.advance(31)
+            await sink.until(lambda: _healths(sink) == [])

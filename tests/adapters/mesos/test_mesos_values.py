@@ -2,74 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import msgspec
 import pytest
-from fake_mesos import record, task
+from fake_mesos import record
 from hypothesis import given
 from hypothesis import strategies as st
-from pilot_adapter_mesos import convert, health, instance, naming, ports
+from pilot_adapter_mesos import health, ports
 from pilot_adapter_mesos.config import MesosConfig
 from pilot_adapter_mesos.instance import Instance
-from pilot_adapter_mesos.messages import Agent, Task
-from pilot_adapter_mesos.naming import ServiceKey
+from pilot_adapter_mesos.messages import Agent
+from pilot_adapter_mesos.ports import Place
 from pilot_adapter_mesos.recordio import Decoder, NotRecords
 
+from mesos_values import AGENT_IP, an_instance, labels, with_ports
 from pilot_core.adapter import ConfigError
 from pilot_core.model import Health, Protocol
 
-AGENT_IP = "10.9.9.9"
-
-
-def an_instance(said: dict[str, Any]) -> Instance:
-    made = msgspec.json.decode(json.dumps(said), type=Task)
-    return instance.of(made, None, now=0.0)
-
-
-def with_ports(*said: dict[str, Any], **more: Any) -> Instance:
-    made = task("a", "web", "10.0.0.1", **more)
-    made["discovery"]["ports"]["ports"] = list(said)
-    return an_instance(made)
-
-
-def labels(**said: str) -> dict[str, Any]:
-    named = {key.replace("__", "-").replace("_dot_", "."): v for key, v in said.items()}
-    return {"labels": [{"key": key, "value": value} for key, value in named.items()]}
-
 
 def found(made: Instance, *, prefer: str = "auto") -> list[tuple[str, int, str, int]]:
-    said = ports.of(made, AGENT_IP, prefer=prefer).ports
+    said = ports.of(made, Place(AGENT_IP, prefer)).ports
     return [(p.name, p.service_number, p.address, p.number) for p in said]
-
-
-# Names
-
-
-@pytest.mark.parametrize(
-    ("service", "framework", "hostname"),
-    [
-        ("web.prod", "marathon", "web.prod.marathon.mesos"),
-        ("Web_Front", "Marathon User", "web-front.marathonuser.mesos"),
-        ("a..b", "x.y", "a.b.x.y.mesos"),
-        ("-a-", "fw", "a.fw.mesos"),
-        ("x" * 80, "fw", "x" * 63 + ".fw.mesos"),
-    ],
-)
-def test_hostnames_are_mangled_label_by_label(service, framework, hostname):
-    assert hostname == naming.hostname(ServiceKey(framework, service), "mesos")
-
-
-@pytest.mark.parametrize("service", ["", "???", "...", ".".join(["x" * 60] * 5)])
-def test_a_name_of_which_nothing_can_be_made_is_an_error(service):
-    with pytest.raises(naming.Unnamed):
-        naming.hostname(ServiceKey("fw", service), "mesos")
-
-
-def test_a_label_names_the_service_before_discovery_does():
-    made = an_instance(task("a", "web", "10.0.0.1", labels=labels(mesh_dot_service="front")))
-    assert ServiceKey("fw", "front") == naming.key(made.task, "fw")
 
 
 # Ports
@@ -119,7 +71,7 @@ def test_where_nothing_says_which_address_the_setting_decides():
 
 def test_one_port_over_two_protocols_is_two():
     made = with_ports({"number": 53, "name": "dns", "protocol": "udp,tcp"})
-    said = ports.of(made, AGENT_IP, prefer="auto").ports
+    said = ports.of(made, Place(AGENT_IP)).ports
     assert [("dns", Protocol.UDP), ("dns-0", Protocol.TCP)] == [(p.name, p.protocol) for p in said]
 
 
@@ -136,7 +88,7 @@ def test_one_port_over_two_protocols_is_two():
     ],
 )
 def test_what_is_spoken_is_found_in_labels_protocol_and_name(said, protocol):
-    made = ports.of(with_ports({"number": 80, **said}), AGENT_IP, prefer="auto").ports
+    made = ports.of(with_ports({"number": 80, **said}), Place(AGENT_IP)).ports
     assert [protocol] == [port.protocol for port in made]
 
 
@@ -144,28 +96,10 @@ def test_what_is_spoken_is_found_in_labels_protocol_and_name(said, protocol):
 def test_a_port_without_a_number_is_left_out_with_a_reason(number):
     said = ports.of(
         with_ports({"number": number, "name": "bad"}, {"number": 80, "name": "http"}),
-        AGENT_IP,
-        prefer="auto",
+        Place(AGENT_IP),
     )
     assert ["http"] == [port.name for port in said.ports]
     assert (f"port bad has the number {number}",) == said.problems
-
-
-# Services
-
-
-def test_a_service_has_all_ports_of_its_tasks_and_the_lowest_number_of_each():
-    members = [
-        convert.member(
-            with_ports({"number": number, "name": "http"}, *more),
-            Agent(pid=f"slave(1)@{AGENT_IP}:5051"),
-            msgspec.convert({"name": "fw"}, convert.FrameworkInfo),
-            MesosConfig(masters=("http://127.0.0.1:5050",)),
-        )
-        for number, more in ((31009, ()), (31002, ({"number": 9901, "name": "admin"},)))
-    ]
-    made = convert.service(members)
-    assert [("admin", 9901), ("http", 31002)] == sorted((p.name, p.number) for p in made.ports)
 
 
 # Health
