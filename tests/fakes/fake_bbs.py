@@ -115,9 +115,8 @@ class FakeBbs:
             await self._drained()
         for writer in tuple(self._writers):
             writer.transport.abort()
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:
+            await self.turn()
 
     # What happens
 

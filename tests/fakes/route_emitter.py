@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 from types import TracebackType
 from typing import Any, Self
 
@@ -38,8 +39,8 @@ def registration(uri: str, address: str, *, id: str, port: int = 61001) -> Messa
 class RouteEmitter:
     """Its messages are public: a test may change what it is about to say."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, *, tls: ssl.SSLContext | None = None) -> None:
+        self.url, self._tls = url, tls
         self.there: dict[tuple[str, str], Message] = {}
         """Registered, by URI and address."""
         self.gone: dict[tuple[str, str], Message] = {}
@@ -63,7 +64,9 @@ class RouteEmitter:
         await self._client.flush()
 
     async def connect(self) -> None:
-        self._client = await nats.connect(self.url, error_cb=_ignored, allow_reconnect=False)
+        self._client = await nats.connect(
+            self.url, error_cb=_ignored, allow_reconnect=False, tls=self._tls
+        )
         self._task = asyncio.create_task(self._repeat(self._client))
 
     async def close(self) -> None:

@@ -99,6 +99,7 @@ class Backend:
         """The last request's head."""
         self.port = 0
         self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
 
     async def start(
         self, address: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
@@ -113,7 +114,14 @@ class Backend:
         if self._server is not None:
             self._server.close()
 
+    async def kill(self) -> None:
+        """Stop, and leave those who are connected."""
+        await self.stop()
+        for writer in tuple(self._open):
+            writer.transport.abort()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             asked = b""
             while b"connection: close" not in asked:
@@ -124,6 +132,7 @@ class Backend:
                 head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n".encode()
                 writer.write(head + body)
                 await writer.drain()
+        self._open.discard(writer)
         writer.close()
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, NoReturn
 
+from pilot_adapter_cloudfoundry import trust
 from pilot_adapter_cloudfoundry.cells import Cells
 from pilot_adapter_cloudfoundry.config import CloudFoundryConfig, NatsConfig
 from pilot_adapter_cloudfoundry.convert import Context
@@ -21,7 +23,7 @@ from pilot_adapter_cloudfoundry.publisher import Publisher
 from pilot_core.adapter import Adapter, Denied, Finding, Host, Sink, Unavailable
 from pilot_core.aio import Backoff
 
-_BBS, _NATS = "bbs", "nats"
+_BBS, _NATS, _ROOTS = "bbs", "nats", trust.SOURCE
 
 
 class CloudFoundry(Adapter):
@@ -53,19 +55,29 @@ class CloudFoundry(Adapter):
 
     async def run(self, sink: Sink) -> NoReturn:
         parts = {name for name in (_BBS, _NATS) if getattr(self._config, name) is not None}
-        context = Context(self._config)
+        roots = f"{self.host.name}/instances" if self._config.instance_ca_file else ""
+        if roots:
+            parts.add(_ROOTS)
+        context = Context(self._config, roots)
         troubles = self.diego.troubles if self.diego else {}
         publisher = Publisher(self._kinds, context, sink, self.host, parts=parts, troubles=troubles)
         if self._emitters.is_complete:
             publisher.waive(_NATS)
         async with asyncio.TaskGroup() as group:
             group.create_task(publisher.run())
+            if self._config.instance_ca_file is not None:
+                group.create_task(self._trust(roots, self._config.instance_ca_file, publisher))
             if self._cells is not None:
                 group.create_task(self._follow(self._cells, publisher))
             if self._config.nats is not None:
                 listen = self._listen if self._cells is None else self._listen_apart
                 group.create_task(listen(self._config.nats, publisher))
         raise Unavailable("the session has ended")
+
+    async def _trust(self, roots: str, path: Path, publisher: Publisher) -> None:
+        await trust.follow(
+            roots, path, publisher.sink, self.host, lambda: publisher.has_read(_ROOTS)
+        )
 
     async def _follow(self, cells: Cells, publisher: Publisher) -> None:
         def changed() -> None:

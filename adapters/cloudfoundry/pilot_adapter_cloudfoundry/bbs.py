@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 
 import httpx
 from httpx_sse import EventSource
@@ -29,6 +29,8 @@ from pilot_core.adapter import Denied, Unavailable
 
 _TIMEOUT = 60.0
 """Seconds; a list of a large foundation takes its time."""
+_LARGE = 100_000
+"""Bytes that take some milliseconds to read."""
 _HEADERS = {"content-type": "application/x-protobuf"}
 _EVENTS = "/v1/events/lrp_instances.r1"
 _ACTUALS = "/v1/actual_lrps/list"
@@ -62,7 +64,7 @@ class Bbs:
             desired = group.create_task(self.routing())
         with _told(self._url):
             return Listing(
-                tuple(decode.actuals(actuals.result())),
+                await _aside(decode.actuals, actuals.result()),
                 desired.result(),
                 decode.domains(domains.result()),
             )
@@ -80,7 +82,7 @@ class Bbs:
         if not self._has_routing:
             answer = await self._ask(_DESIRED, body)
         with _told(self._url):
-            return tuple(decode.desireds(answer))
+            return await _aside(decode.desireds, answer)
 
     async def close(self) -> None:
         await self._https.close()
@@ -89,6 +91,13 @@ class Bbs:
         response = await self._https.ask("POST", path, content=body, headers=_HEADERS)
         _check(response)
         return response.content
+
+
+async def _aside(read: Callable[[bytes], list[Seen]], data: bytes) -> tuple[Seen, ...]:
+    """A list in a thread, where it is long: events and others do not wait for it."""
+    if len(data) < _LARGE:
+        return tuple(read(data))
+    return tuple(await asyncio.to_thread(read, data))
 
 
 class _NotThere(Unavailable):

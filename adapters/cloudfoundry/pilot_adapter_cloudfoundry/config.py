@@ -74,6 +74,12 @@ class CloudFoundryConfig(Config, frozen=True):
     for it."""
     nats: NatsConfig | None = None
     """What emitters tell the routers: the only source of what does not run on Diego."""
+    instance_ca_file: Annotated[
+        Path | None, msgspec.Meta(examples=["/etc/pilot-core/instance-identity-ca.pem"])
+    ] = None
+    """Certificates of the authorities that sign for instances (instance identity), as PEM: several
+    while one replaces another. Read again when it has changed. Without it, proxies speak to no
+    instance that has a TLS port."""
     addresses: Literal["auto", "host", "container"] = "auto"
     """Where callers reach instances: at their cells, or in the containers' network, which only
     those within it do; `auto` goes by what the cell says."""
@@ -112,6 +118,8 @@ class CloudFoundryConfig(Config, frozen=True):
     def files(self) -> list[tuple[str, Path]]:
         """Every file that is named, with the setting that names it."""
         found = []
+        if self.instance_ca_file is not None:
+            found.append(("instance_ca_file", self.instance_ca_file))
         for section in ("bbs", "nats"):
             settings = getattr(self, section)
             for key in ("credentials_file", "ca_file", "cert_file", "key_file"):

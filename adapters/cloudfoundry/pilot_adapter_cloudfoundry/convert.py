@@ -27,6 +27,8 @@ class Context(msgspec.Struct, frozen=True):
     """What besides the routes decides what becomes of them."""
 
     config: CloudFoundryConfig
+    roots: str = ""
+    """The name of those that sign for instances."""
     tcp_hostname: Callable[[str], str] = _tcp_hostname
     """The name under which a router group's ports are reached."""
 
@@ -104,6 +106,7 @@ def endpoint(route: Route, ports: tuple[tuple[str, int], ...], context: Context)
         labels=route.labels,
         workload=route.app,
         tls_name=route.tls_name,
+        tls_roots=context.roots if route.tls_name else "",
     )
 
 

@@ -27,6 +27,7 @@ from pilot_core.adapter import Denied, Unavailable
 T = TypeVar("T")
 Take = Callable[[str, bytes], None]
 _CONNECT_TIMEOUT = 5
+_CLOSE_TIMEOUT = 1.0
 _PING_INTERVAL = 20
 _GREETING_TIMEOUT = 2.0
 _PENDING = 131072
@@ -77,7 +78,7 @@ async def connected(config: NatsConfig) -> AsyncIterator[Feed]:
         raise Unavailable(f"NATS: {error or type(error).__name__}") from error
     finally:
         ended.cancel()
-        await client.close()
+        await _close(client)
 
 
 async def _connect(config: NatsConfig) -> tuple[Client, asyncio.Future[None]]:
@@ -108,16 +109,24 @@ async def _connect(config: NatsConfig) -> tuple[Client, asyncio.Future[None]]:
         try:
             await _aside(connecting)
         except (Error, OSError, TimeoutError) as error:
-            await client.close()
+            await _close(client)
             if _UNAUTHORIZED in str(error).lower():
                 raise Denied(f"{_place(url)} refuses these credentials") from None
             problem = Unavailable(f"{_place(url)} does not answer: {errors.last or error!r}")
         except asyncio.CancelledError:
-            await client.close()
+            await _close(client)
             raise
         else:
             return client, ended
     raise problem or Unavailable("there is no NATS server")
+
+
+async def _close(client: Client) -> None:
+    """The library waits for a connection to close that has never opened, where it was its TLS that
+    failed."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_CLOSE_TIMEOUT):
+            await client.close()
 
 
 async def _aside(work: Coroutine[Any, Any, T]) -> T:

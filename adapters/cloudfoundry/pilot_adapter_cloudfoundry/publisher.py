@@ -7,7 +7,7 @@ earlier sessions put is served meanwhile. Only when all have been read, the sess
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NoReturn
 
 from pilot_adapter_cloudfoundry.convert import Context
@@ -16,6 +16,8 @@ from pilot_core.adapter import Host, Sink
 
 _GATHER = 0.05
 """Seconds in which changes are gathered: what belongs together comes in a row."""
+_AT_ONCE = 100
+"""Names that are put before others get their turn on the event loop: some milliseconds."""
 
 
 class Publisher:
@@ -42,19 +44,14 @@ class Publisher:
 
     def has_read(self, part: str) -> None:
         """This part of the platform has been read as a whole."""
-        if part in self._unread:
-            self._unread.discard(part)
-            self._waived.discard(part)
-            self._begin()
-            if not self._unread:
-                self.sink.synced()
+        self._unread.discard(part)
+        self.nudge()
 
     def waive(self, part: str) -> None:
         """Do not wait for this part before the first put: it is known from before, or cannot be
         read for now."""
-        if part in self._unread:
-            self._waived.add(part)
-            self._begin()
+        self._waived.add(part)
+        self.nudge()
 
     def nudge(self) -> None:
         """Something may have changed."""
@@ -65,25 +62,21 @@ class Publisher:
         while True:
             await self._has_changed.wait()
             self._has_changed.clear()
-            if self._is_open:
-                self.publish()
-                await self._host.clock.sleep(_GATHER)
+            if self._unread - self._waived:
+                continue
+            await self._publish()
+            if not self._unread:
+                self.sink.synced()
+            await self._host.clock.sleep(_GATHER)
 
-    def publish(self) -> None:
-        """Put what has changed."""
+    async def _publish(self) -> None:
+        is_first, self._is_open = not self._is_open, True
         for kind in self._kinds:
-            self._publish(kind, kind.take_changed())
-        self._complain()
-
-    def _begin(self) -> None:
-        if self._unread - self._waived:
-            return
-        if self._is_open:
-            self.publish()
-            return
-        self._is_open = True
-        for kind in self._kinds:
-            self._publish(kind, kind.take_changed() | kind.names())
+            names = kind.take_changed() | (kind.names() if is_first else set())
+            for count, name in enumerate(sorted(names), 1):
+                self._put_name(kind, name)
+                if count % _AT_ONCE == 0:
+                    await asyncio.sleep(0)
         self._complain()
 
     def _complain(self) -> None:
@@ -95,16 +88,15 @@ class Publisher:
                 self.sink.warn(trouble, source=f"process/{process}", origin=process)
         self._told = dict(self._troubles)
 
-    def _publish(self, kind: Kind, names: Iterable[str]) -> None:
-        for name in sorted(names):
-            source = f"{kind.name}/{name}"
-            made = kind.made(name, self._context)
-            if made.records:
-                self._put.add(source)
-                self.sink.put(source, made.records)
-            elif source in self._put or not made.problems:
-                # A name that has only been spoken of wrongly so far keeps what it had.
-                self._put.discard(source)
-                self.sink.drop(source)
-            for problem in made.problems:
-                self.sink.warn(problem, source=source, origin=name)
+    def _put_name(self, kind: Kind, name: str) -> None:
+        source = f"{kind.name}/{name}"
+        made = kind.made(name, self._context)
+        if made.records:
+            self._put.add(source)
+            self.sink.put(source, made.records)
+        elif source in self._put or not made.problems:
+            # A name that has only been spoken of wrongly so far keeps what it had.
+            self._put.discard(source)
+            self.sink.drop(source)
+        for problem in made.problems:
+            self.sink.warn(problem, source=source, origin=name)

@@ -110,6 +110,17 @@ async def test_an_answer_that_is_no_message_is_told_without_its_content(cart: Fo
     assert "PRIVATE" not in error
 
 
+async def test_a_list_that_says_the_same_puts_nothing(cart: Following) -> None:
+    cart.bbs.desire(desired(process_guid("other"), http=[http_route("other.example.com")]))
+    async with cart.session():
+        cart.sink.puts.clear()
+        cart.sink.take_changes()
+        asked = len(cart.bbs.asked)
+        while cart.bbs.asked[asked:].count(fake_bbs.DOMAINS) < 4:
+            await cart.bbs.turn()
+        assert ([], set()) == (cart.sink.puts, cart.sink.take_changes())
+
+
 async def test_an_older_bbs_is_asked_for_whole_processes(cart: Following) -> None:
     cart.bbs.answers[fake_bbs.ROUTING] = fake_bbs.status(404)
     async with cart.session():
