@@ -58,6 +58,7 @@ class Parts:
             metrics=XdsMetrics(self.metrics.registry),
             origin_of=self._origin_of,
             trust_domain=settings.mesh.trust_domain,
+            expects_agents=settings.xds.secure_address is not None,
         )
         self.health = HealthService()
         self.transport = XdsServer(

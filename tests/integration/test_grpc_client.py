@@ -126,6 +126,20 @@ async def test_a_name_is_resolved_and_calls_go_to_all_endpoints_in_turn(stage, b
         await nothing_refused(daemon)
 
 
+async def test_endpoints_for_proxies_with_tls_are_refused_by_nobody(stage, backends):
+    plain, other = (f"127.0.0.1:{backend.port}" for backend in backends[:2])
+    listed = [plain, f"{other} tls_name=guid tls_roots=cf", "127.0.0.1:1 tls=mutual"]
+    stage.write("shop.yaml", document(service(NAMES, listed, port=50051, protocol="grpc")))
+    daemon = await stage.daemon()
+    async with client(stage.folder, daemon.xds) as me:
+
+        async def answered() -> bool:
+            return "b0" in await me.call(f"xds:///{NAMES}:50051", 5)
+
+        await until(answered, "an answer of the plaintext endpoint")
+        await nothing_refused(daemon)
+
+
 async def test_every_change_of_the_endpoints_is_followed(stage, backends):
     stage.write("shop.yaml", document(shop(backends[0])))
     daemon = await stage.daemon()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncIterator
 
+import grpc
 import pytest
 
 import mutual
@@ -229,3 +231,37 @@ async def test_an_application_s_own_tls_and_its_first_word_pass_a_permissive_lis
             assert greeting == await reader.readline()
         writer.close()
     await no_nack(daemon, server)
+
+
+async def test_grpc_passes_by_mutual_tls_and_hears_who_calls(stage):
+    said: dict[str, str] = {}
+
+    async def whoever(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        said.update(dict(context.invocation_metadata()))
+        return b"app"
+
+    handler = grpc.unary_unary_rpc_method_handler(whoever)
+    app = grpc.aio.server()
+    app.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("a.B", {"C": handler}),))
+    at, to = stage.address(), app.add_insecure_port("127.0.0.1:0")
+    await app.start()
+    listed = [f"{at[0]}:{at[1]} tls=mutual service_account=reviews"]
+    daemon = await stage.daemon(
+        document(service(SHOP, listed, protocol="grpc")), inbound("mode: strict")
+    )
+    own = ("--inbound", f"{at[1]}=127.0.0.1:{to}")
+    server = await stage.sidecar(daemon, "reviews", *own, at=at)
+    client = await stage.sidecar(daemon, "web")
+    options = [("grpc.default_authority", SHOP)]
+    async with grpc.aio.insecure_channel(client.listener, options=options) as channel:
+        call = channel.unary_unary("/a.B/C")
+
+        async def answered() -> bool:
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                return await call(b"") == b"app"
+            return False
+
+        await until(answered, "an answer by gRPC")
+    assert f"URI={spiffe('web')}" in said["x-forwarded-client-cert"]
+    await app.stop(None)
+    await no_nack(daemon, server, client)

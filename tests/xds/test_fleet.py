@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from pilot_core.model import Claim, Inbound, InboundTls, Locality, MeshService
+from pilot_core.model import NO_LOCALITY, Claim, Inbound, InboundTls, Locality, MeshService
+from pilot_core.plan import layers as plans
 from pilot_core.testing import FakeClock
 from pilot_xds import rendering, status
 from pilot_xds.connection import Connection
+from pilot_xds.layers import Layers
 from pilot_xds.types import Variant
 from pilot_xds.wire import Malformed, Reader
 from worlds import endpoint, service
@@ -243,3 +245,11 @@ def test_a_sidecar_without_an_agent_is_named_where_only_certificates_may_connect
     assert 1 == len(list(server.problems))
     server.fleet.leave(me)
     assert [] == list(server.problems)
+
+
+def test_where_agents_are_expected_the_first_proxy_with_one_finds_its_layers_made():
+    made = Layers(lambda kind, name, words: None, "mesh.example")
+    before = len(made)
+    made.use(plans.PublicClusters("mesh.example"))
+    made.use(plans.PublicEndpoints(NO_LOCALITY, True))
+    assert before == len(made)

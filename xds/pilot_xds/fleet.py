@@ -47,13 +47,14 @@ class Fleet:
         metrics: XdsMetrics,
         origin_of: OriginOf = lambda hostname: "",
         trust_domain: str = DEFAULT_TRUST_DOMAIN,
+        expects_agents: bool = False,
     ) -> None:
         self.clock = clock
         self.metrics = metrics
         self._trust_domain = trust_domain
         self.connections: set[Connection] = set()
         self._complaints = Complaints(problems, origin_of)
-        self.layers = Layers(self._complaints.not_built)
+        self.layers = Layers(self._complaints.not_built, trust_domain if expects_agents else "")
         self._cohorts: dict[ProxyPlan, Cohort] = {}
         self._by_layer: dict[LayerKey, set[Cohort]] = {}
         self._unserved: set[str] = set()

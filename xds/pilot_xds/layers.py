@@ -24,18 +24,23 @@ from pilot_xds.resource import Resource
 from pilot_xds.snapshot import Snapshot
 from pilot_xds.types import ResourceType
 
-_PINNED: tuple[LayerKey, ...] = (
-    plans.PublicClusters(),
-    plans.PublicEndpoints(NO_LOCALITY),
-    plans.BuiltinClusters(),
-)
+
+def _pinned(trust_domain: str) -> tuple[LayerKey, ...]:
+    """What nearly all proxies have, those that have an agent in a mesh with a trust domain."""
+    return (
+        plans.PublicClusters(trust_domain),
+        plans.PublicEndpoints(NO_LOCALITY, bool(trust_domain)),
+        plans.BuiltinClusters(),
+    )
 
 
 class Layers:
     """`on_broken` hears the type and name of a view and why it cannot be built; with "", that it
-    can."""
+    can. `trust_domain` is that of a mesh whose proxies have agents."""
 
-    def __init__(self, on_broken: Callable[[ResourceType, str, str], None]) -> None:
+    def __init__(
+        self, on_broken: Callable[[ResourceType, str, str], None], trust_domain: str = ""
+    ) -> None:
         self.world = World()
         self._on_broken = on_broken
         self._broken: set[tuple[ResourceType, str]] = set()
@@ -43,7 +48,7 @@ class Layers:
         self._layers: dict[LayerKey, Layer] = {}
         self._uses: dict[LayerKey, int] = {}
         self._watchers: dict[str, set[LayerKey]] = {}
-        for key in _PINNED:
+        for key in _pinned(trust_domain):
             self.use(key)
 
     def __len__(self) -> int:
