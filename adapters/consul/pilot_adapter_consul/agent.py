@@ -29,6 +29,8 @@ SHORT, LONG = 30, 300
 shortly tell that the agent is there at all; the many are held long, and cost next to nothing."""
 _CONNECT, _ANSWER, _MARGIN = 10, 30, 10
 _GOODBYE = 2
+_NO_BEARER = (b"error validating", b"error parsing")
+"""How Consul begins what it says, with status 500, of a bearer token that is none."""
 _TOO_MANY = 429
 _TEXT = 300
 _OWN = Scope()
@@ -134,7 +136,11 @@ class Agent:
         if index:
             query |= {"index": str(index), "wait": f"{wait}s"}
         target = str(URL(path, encoded=True).update_query(query))
-        answer = await self.exchange("GET", target, wait=wait if index else 0)
+        held, shown = wait if index else 0, self._token.headers()
+        answer = await self.exchange("GET", target, wait=held, headers=shown)
+        if answer.status in (401, 403) and shown != self._token.headers():
+            # The token was replaced while the question was held.
+            answer = await self.exchange("GET", target, wait=held)
         return self._taken(path, answer, absent)
 
     async def exchange(
@@ -176,7 +182,7 @@ class Agent:
 
     async def _log_in(self, login: tokens.Login) -> None:
         answer = await self.exchange("POST", "/v1/acl/login", data=login.request(), headers={})
-        if answer.status in (400, 401, 403):
+        if answer.status in (400, 401, 403) or answer.content.startswith(_NO_BEARER):
             raise tokens.refused(login.settings, answer.said())
         if answer.status != 200:
             raise Unavailable(f"{self.url}/v1/acl/login: {answer.said()}")

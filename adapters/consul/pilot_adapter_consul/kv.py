@@ -45,9 +45,10 @@ class Documents:
     """The keys under one prefix; `known` is kept over all sessions."""
 
     def __init__(self, prefix: str, reader: Reader, sink: Sink, known: dict[str, Document]) -> None:
-        self._path = f"/v1/kv/{quote(prefix)}?recurse="
+        self._prefix, self._path = prefix, f"/v1/kv/{quote(prefix)}?recurse="
         self._reader, self._sink, self._known = reader, sink, known
         self._source = f"{reader.scope.prefix}{_PREFIX}"
+        self._about = f"{reader.scope.prefix}keys"
         self._position = Position()
         self._changed = asyncio.Event()
 
@@ -66,7 +67,7 @@ class Documents:
             self._changed.set()
 
         async with asyncio.TaskGroup() as group:
-            told = tell(self._sink, f"{self._reader.scope.prefix}keys")
+            told = tell(self._sink, self._about)
             group.create_task(
                 self._reader.follow(self._path, self._position, taken, told=told, absent=b"[]")
             )
@@ -93,6 +94,13 @@ class Documents:
         self._put(unseen)
 
     def _put(self, unseen: Iterable[str]) -> None:
+        self._sink.drop(self._about)
+        if not self._known:
+            self._sink.note(
+                f'there are no keys under "{self._prefix}", or the token may not read them: it '
+                f'needs key_prefix "{self._prefix}" read',
+                source=self._about,
+            )
         with self._sink.resync(self._source):
             for key, document in self._known.items():
                 source = f"{self._source}{key}"

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from consul_catalogue import register
-from mesh import Backend, Daemon, Mesh, document, free_port, http_get, mesh, service, until
+from mesh import Backend, Daemon, Mesh, free_port, http_get, mesh, until
 
 pytestmark = pytest.mark.envoy
 
@@ -130,36 +130,3 @@ async def _is_kept(stage: Mesh) -> bool:
     except sqlite3.OperationalError:
         return False  # the file or its table is not there yet
     return int(kept) >= 2
-
-
-async def test_the_same_world_gives_a_proxy_the_same_from_a_file_and_from_consul(stage, consul):
-    checks = {"up": "passing"}
-    await register(consul, "web", "10.1.0.1", Meta=HTTP, checks=checks)
-    daemon = await _daemon(stage, consul)
-    await stage.envoy(daemon, "caller", "--http-listener", f"127.0.0.1:{free_port()}")
-    through_consul = await until(lambda: _configuration(daemon), "the proxy's clusters")
-
-    places = " locality=dc1 workload=web service_account=web labels={protocol:http}"
-    text = document(service(WEB, [f"10.1.0.1:8080{places}"], port=8080))
-    stage.write("web.yaml", text.replace("main", "http").replace("{protocol:", "{protocol: "))
-    files = f"- {{name: files, kind: file, config: {{paths: [{stage.catalogue}]}}}}\n"
-    folder = stage.folder / "second"
-    folder.mkdir()
-    other = Daemon(folder, files)
-    await other.start()
-    try:
-        await stage.envoy(other, "caller-2", "--http-listener", f"127.0.0.1:{free_port()}")
-        assert 2 == len(through_consul)
-        assert through_consul == await until(lambda: _configuration(other), "its clusters")
-    finally:
-        await other.child.stop()
-
-
-async def _configuration(daemon: Daemon) -> list[object]:
-    """What the only proxy was sent of the service."""
-    [proxy] = await daemon.items("/api/v1/proxies")
-    found = []
-    for kind in ("clusters", "endpoints"):
-        held = await daemon.ask(f"/api/v1/proxies/{proxy['id']}/config?type={kind}")
-        found += [item for item in held[kind] if WEB in str(item)]
-    return found
