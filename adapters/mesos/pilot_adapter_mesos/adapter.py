@@ -9,14 +9,16 @@ Rule 3: a master that has just taken over is not believed to know all until its 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any, NoReturn
 
 import aiohttp
 
 from pilot_adapter_mesos import maintenance
-from pilot_adapter_mesos.cluster import Cluster
+from pilot_adapter_mesos.cluster import Cluster, TaskKey
 from pilot_adapter_mesos.config import MesosConfig
 from pilot_adapter_mesos.json_wire import JsonWire
+from pilot_adapter_mesos.marathon import Marathons
 from pilot_adapter_mesos.master import Master
 from pilot_adapter_mesos.messages import Subscribed
 from pilot_adapter_mesos.protobuf_wire import ProtobufWire
@@ -27,6 +29,7 @@ from pilot_core.adapter import Adapter, Host, Sink, Unavailable
 
 _MISSED_HEARTBEATS = 3
 _TICK = 1.0
+_MARATHON_PATIENCE = 10.0
 _AT_ONCE = 100
 """Tasks that are published before the stream is looked at again."""
 _LARGE = 1 << 18
@@ -43,20 +46,22 @@ class Mesos(Adapter):
         super().__init__(config, host)
         self._cluster = Cluster(hold=config.hold)
         """Kept over sessions: a new master knows less than was known before."""
+        self._marathons = Marathons(config, host, self._unread)
 
     async def run(self, sink: Sink) -> NoReturn:
         config = self.config
         wire = (ProtobufWire if config.wire == "protobuf" else JsonWire)(self._unread)
         async with Master(
-            config.masters, wire, credentials=config.credentials_file, ca_file=config.ca_file
+            config.masters, wire, credentials_file=config.credentials_file, ca_file=config.ca_file
         ) as master:
             stream = await master.subscribe()
-            session = _Session(self._cluster, config, sink, self.host, wire)
+            session = _Session(self._cluster, self._marathons, sink, self.host, wire)
             async with stream, asyncio.TaskGroup() as group:
                 group.create_task(session.follow(stream))
                 group.create_task(session.publish())
                 group.create_task(session.relist(master))
                 group.create_task(session.tick())
+                group.create_task(session.enrich())
         raise Unavailable("the stream of events has ended")
 
     def _unread(self, what: str, why: str) -> None:
@@ -68,11 +73,12 @@ class _Session:
     """One subscription."""
 
     def __init__(
-        self, cluster: Cluster, config: MesosConfig, sink: Sink, host: Host, wire: Wire
+        self, cluster: Cluster, marathons: Marathons, sink: Sink, host: Host, wire: Wire
     ) -> None:
-        self._cluster, self._config, self._sink = cluster, config, sink
+        self._cluster, self._marathons, self._sink = cluster, marathons, sink
         self._host, self._wire = host, wire
-        self._publisher = Publisher(cluster, config, sink)
+        self._config = marathons.config
+        self._publisher = Publisher(cluster, self._config, sink, marathons.extra)
         self._has_begun, self._news = asyncio.Event(), asyncio.Event()
         self._patience = 15.0 * _MISSED_HEARTBEATS
 
@@ -113,6 +119,10 @@ class _Session:
     async def publish(self) -> NoReturn:
         """Tell the sink what is new, a little at a time: the stream is never left waiting."""
         await self._has_begun.wait()
+        # Without their schedulers' word, tasks that are not well yet would look as if they were.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_MARATHON_PATIENCE):
+                await self._marathons.have_been_asked()
         while True:
             await self._news.wait()
             self._news.clear()
@@ -166,6 +176,22 @@ class _Session:
                 planned, self._host.clock.now() + self._config.drain_before
             )
         return Machines(frozenset(draining), frozenset(m.hostname for m in status.down_machines))
+
+    async def enrich(self) -> None:
+        """Take over what Marathons say of tasks."""
+
+        def changed(keys: set[TaskKey]) -> None:
+            self._cluster.changed |= keys & self._cluster.tasks.keys()
+            self._news.set()
+
+        def say(url: str, problem: str) -> None:
+            source = f"marathon/{url}"
+            self._sink.drop(source)
+            if problem:
+                self._sink.note(problem, source=source)
+
+        if self._config.marathon:
+            await self._marathons.run(changed, say)
 
     async def tick(self) -> NoReturn:
         """Let go of what has been waited for long enough."""

@@ -31,6 +31,14 @@ class MesosConfig(Config, frozen=True):
         msgspec.Meta(min_length=1, examples=[["http://master.mesos.example:5050"]]),
     ]
     """The masters' URLs. Any of them will do: whoever leads is found from there."""
+    marathon: tuple[str, ...] = ()
+    """URLs of Marathons: their checks, labels and service ports are added to what Mesos says of
+    their tasks. Several of one Marathon may be named, and several Marathons."""
+    marathon_credentials_file: Path | None = None
+    """The same as `credentials_file`, for Marathon."""
+    marathon_service_ports: bool = False
+    """Number a port that a container maps by its service port in Marathon instead of the
+    container's port. Ports on the host's network are numbered so anyway."""
     domain: str = "mesos"
     """The last part of every hostname: `TASK.FRAMEWORK.mesos`."""
     aliases: tuple[Literal["mesos-dns", "vip", "autoip"], ...] = ("mesos-dns", "vip")
@@ -73,8 +81,9 @@ class MesosConfig(Config, frozen=True):
 
     def __post_init__(self) -> None:
         findings = [
-            Finding(f"masters[{n}]", 0, 0, f"expected http://HOST:PORT, found {url!r}")
-            for n, url in enumerate(self.masters)
+            Finding(f"{name}[{n}]", 0, 0, f"expected http://HOST:PORT, found {url!r}")
+            for name, urls in (("masters", self.masters), ("marathon", self.marathon))
+            for n, url in enumerate(urls)
             if not _is_url(url)
         ]
         how, _, name = self.agent_address.partition(":")

@@ -244,7 +244,7 @@ def labels(
     """What the task is labelled with, and what Mesos knows of it."""
     task = found.task
     made = {**said}
-    made.setdefault("version", task.discovery.version)
+    made.setdefault("version", task.discovery.version or about.extra.version)
     made["mesos.framework"] = about.framework.name
     made["mesos.framework-id"] = task.framework_id.value
     made["mesos.agent-id"] = task.agent_id.value

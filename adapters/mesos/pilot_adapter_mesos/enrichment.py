@@ -14,6 +14,7 @@ class Extra(msgspec.Struct, frozen=True):
     labels: tuple[tuple[str, str], ...] = ()
     health: Health = Health.HEALTHY
     service_ports: tuple[tuple[int, int], ...] = ()
+    version: str = ""
 
 
 NOTHING = Extra()

@@ -9,7 +9,6 @@ Source: mesos.apache.org, "Operator HTTP API".
 
 from __future__ import annotations
 
-import base64
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from urllib.parse import urljoin
 
 import aiohttp
 
+from pilot_adapter_mesos import credentials
 from pilot_adapter_mesos.wire import Wire
 from pilot_core.adapter import Denied, Unavailable
 from pilot_core.connector import Connector
@@ -36,11 +36,11 @@ class Master:
         urls: Sequence[str],
         wire: Wire,
         *,
-        credentials: Path | None = None,
+        credentials_file: Path | None = None,
         ca_file: Path | None = None,
     ) -> None:
         self._urls, self._wire = urls, wire
-        self._credentials, self._ca_file = credentials, ca_file
+        self._credentials, self._ca_file = credentials_file, ca_file
         self._leader = ""
         self._http: aiohttp.ClientSession
 
@@ -101,7 +101,7 @@ class Master:
         answer = await self._http.post(
             url,
             data=self._wire.call(call),
-            headers=_authorization(self._credentials),
+            headers=credentials.authorization(self._credentials, "credentials_file"),
             allow_redirects=False,
             timeout=timeout,
         )
@@ -112,16 +112,3 @@ class Master:
                 "mesos-master-readwrite, and to view frameworks, tasks and agents"
             )
         return answer
-
-
-def _authorization(file: Path | None) -> dict[str, str]:
-    """`principal:secret` becomes basic authentication; a value with a space is taken as it is."""
-    if file is None:
-        return {}
-    try:
-        said = file.read_text().strip()
-    except OSError as error:
-        raise Unavailable(f"credentials_file {file}: {error.strerror}") from None
-    if " " in said:
-        return {"Authorization": said}
-    return {"Authorization": f"Basic {base64.b64encode(said.encode()).decode()}"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -25,17 +25,16 @@ class Machines(msgspec.Struct, frozen=True):
 
 
 class Publisher:
-    """For one session. `extras` are what schedulers know of their tasks."""
+    """For one session. `extra` is what its scheduler knows of a task."""
 
     def __init__(
         self,
         cluster: Cluster,
         config: MesosConfig,
         sink: Sink,
-        extras: Mapping[TaskKey, Extra] | None = None,
+        extra: Callable[[TaskKey], Extra | None] = lambda key: None,
     ) -> None:
-        self._cluster, self._config, self._sink = cluster, config, sink
-        self._extras = extras if extras is not None else {}
+        self._cluster, self._config, self._sink, self._extra = cluster, config, sink, extra
         self._machines = Machines()
         self._hostnames = Hostnames(config.domain, config.aliases)
         self._members: dict[TaskKey, Member] = {}
@@ -144,7 +143,7 @@ class Publisher:
             agent,
             framework,
             self._cluster.pod_labels(found),
-            self._extras.get(key, enrichment.NOTHING),
+            self._extra(key) or enrichment.NOTHING,
             is_machine_draining=hostname in self._machines.draining,
             is_machine_down=hostname in self._machines.down,
         )
