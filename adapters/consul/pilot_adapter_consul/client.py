@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from functools import partialmethod
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -65,35 +66,20 @@ class Transport:
     ) -> T:
         return await self._send("GET", callback, path, params, headers=headers)
 
-    async def put(
+    async def _write(
         self,
+        method: str,
         callback: Callable[[Any], T],
         path: str,
         params: _Params = None,
         data: str | bytes | None = "",
         headers: Mapping[str, str] | None = None,
     ) -> T:
-        return await self._send("PUT", callback, path, params, data=data, headers=headers)
+        return await self._send(method, callback, path, params, data=data, headers=headers)
 
-    async def delete(
-        self,
-        callback: Callable[[Any], T],
-        path: str,
-        params: _Params = None,
-        data: str | bytes | None = "",
-        headers: Mapping[str, str] | None = None,
-    ) -> T:
-        return await self._send("DELETE", callback, path, params, data=data, headers=headers)
-
-    async def post(
-        self,
-        callback: Callable[[Any], T],
-        path: str,
-        params: _Params = None,
-        data: str | bytes | None = "",
-        headers: Mapping[str, str] | None = None,
-    ) -> T:
-        return await self._send("POST", callback, path, params, data=data, headers=headers)
+    put = partialmethod(_write, "PUT")
+    delete = partialmethod(_write, "DELETE")
+    post = partialmethod(_write, "POST")
 
     async def _send(
         self,
