@@ -39,22 +39,37 @@ def clusters(world: World, service: Service, *, trust_domain: str = "") -> tuple
     `trust_domain` is that of callers who can speak the mesh's TLS; empty for those who cannot.
     """
     found = tuple(world.endpoints_of(service.hostname))
-    rules = world.inbound if trust_domain else None
     return tuple(
-        ClusterView(
-            name=names.outbound_cluster(service.hostname, port.number),
-            discovery=_DISCOVERY[service.resolution],
-            http2=port.protocol.is_http2,
-            localities=_inside(found, service, port, rules),
-            identities=(
-                identities.behind(found, service, port, trust_domain, rules=world.inbound)
-                if trust_domain and service.resolution is not Resolution.PASSTHROUGH
-                else ()
-            ),
-            roots=_roots(found, port),
-        )
+        _cluster(world.inbound, found, service, port, trust_domain)
         for port in carried.ports(service)
     )
+
+
+def _cluster(
+    rules: InboundRules,
+    found: tuple[Endpoint, ...],
+    service: Service,
+    port: Port,
+    trust_domain: str,
+) -> ClusterView:
+    is_mutual = trust_domain and service.resolution is not Resolution.PASSTHROUGH
+    ids = identities.behind(found, service, port, trust_domain, rules=rules) if is_mutual else ()
+    roots = _roots(found, port)
+    return ClusterView(
+        name=names.outbound_cluster(service.hostname, port.number),
+        discovery=_DISCOVERY[service.resolution],
+        http2=port.protocol.is_http2,
+        localities=_inside(found, service, port, rules if trust_domain else None),
+        identities=ids,
+        roots=roots,
+        protocol=_protocol(port) if ids or roots else "",
+    )
+
+
+def _protocol(port: Port) -> str:
+    if port.protocol.is_http2:
+        return "h2"
+    return "http/1.1" if port.protocol.is_http else ""
 
 
 def _roots(found: tuple[Endpoint, ...], port: Port) -> tuple[str, ...]:

@@ -59,7 +59,8 @@ class ClusterView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """A cluster (CDS). `localities` is empty unless the endpoints are part of it.
 
     `identities` are the SPIFFE ids that its endpoints with mutual TLS may show, and `roots` the
-    names of those that sign for its endpoints with a platform's TLS; empty where it has none.
+    names of those that sign for its endpoints with a platform's TLS; empty where it has none. Where
+    it has any, `protocol` is what is spoken inside TLS, as its hello names it (ALPN); empty: bytes.
     """
 
     name: str
@@ -68,6 +69,7 @@ class ClusterView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     localities: tuple[LocalityView, ...] = ()
     identities: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
+    protocol: str = ""
 
 
 class VirtualHostView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):

@@ -16,7 +16,7 @@ import functools
 from typing import Any
 
 from pilot_core.plan import identities, names
-from pilot_core.plan.views import CallersView, RootsView
+from pilot_core.plan.views import CallersView, ClusterView, RootsView
 from pilot_xds.bootstrap import AGENT_CLUSTER
 from pilot_xds.protos import (
     CommonTlsContext,
@@ -46,20 +46,21 @@ _AGENT_PATIENCE, _AGENT_AGAIN = 5, 2
 """Seconds."""
 
 
-def upstream(cluster: str, ids: tuple[str, ...], *, http2: bool) -> Any:
-    """The transport socket of a caller: its certificate, and these ids at the other end."""
-    common = _common(MESH_PROTOCOL, *(["h2"] if http2 else []))
+def upstream(view: ClusterView) -> Any:
+    """The transport socket of a caller: its certificate, and the cluster's ids at the other end."""
+    # With the protocol itself as well, for servers that are no sidecars and know ours by no name.
+    common = _common(MESH_PROTOCOL, *filter(None, [view.protocol]))
     trusted = common.combined_validation_context.default_validation_context
-    for name in ids:
+    for name in view.identities:
         _matcher(trusted).exact = name
-    context = UpstreamTlsContext(common_tls_context=common, sni=names.server_name(cluster))
+    context = UpstreamTlsContext(common_tls_context=common, sni=names.server_name(view.name))
     return _socket(context)
 
 
-def platform_s(roots: str, *, http2: bool) -> Any:
+def platform_s(roots: str, protocol: str) -> Any:
     """The transport socket of a caller to a platform's own TLS server: no certificate of his, and
     at the other end the one that the endpoint is named for, as its roots say."""
-    common = CommonTlsContext(alpn_protocols=["h2"] if http2 else [])
+    common = CommonTlsContext(alpn_protocols=filter(None, [protocol]))
     _versions(common)
     secret = common.validation_context_sds_secret_config
     secret.name = names.roots(roots)
