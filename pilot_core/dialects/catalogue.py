@@ -12,13 +12,13 @@ refused in so many words.
 from __future__ import annotations
 
 from collections import abc
-from typing import TypeAlias
 
 import msgspec
 
-from pilot_core.dialects import trust
+from pilot_core.dialects import objects, trust
 from pilot_core.dialects.convert import Converter, Said, hostname_of
 from pilot_core.dialects.entries import ServiceEntry
+from pilot_core.dialects.steps import Steps, follow
 from pilot_core.document import Decoder, Findings, Mapping, Node, Scalar, Sequence, documents
 from pilot_core.document.words import Where, found, unknown
 from pilot_core.errors import Finding
@@ -26,8 +26,6 @@ from pilot_core.model import Origin, Record, RecordKey, Trust
 
 _SERVICES = "services"
 _KEYS = (_SERVICES, *trust.KINDS)
-
-Steps: TypeAlias = tuple[str | int, ...]
 
 
 class Catalogue(msgspec.Struct, frozen=True):
@@ -85,7 +83,7 @@ class _Reading:
         if entry is not None:
 
             def refuse(steps: Steps, message: str) -> None:
-                decoder.refuse(*_follow(node, where, steps), message)
+                decoder.refuse(*follow(node, where, steps), message)
 
             records = self._convert.records(entry, Origin(findings.place(node)), refuse)
         if len(findings):
@@ -100,7 +98,7 @@ class _Reading:
         if not isinstance(root, Mapping):
             findings.add(root, f"expected a mapping with the key services, found {found(root)}")
         elif "apiVersion" in root.entries and "kind" in root.entries:
-            self._refuse_dialect(root)
+            self._object(root)
         else:
             _check_keys(root, findings)
             for kind in trust.KINDS:
@@ -121,10 +119,20 @@ class _Reading:
             self._refused.append(Finding(self._path, node.line, node.column, message))
         self._services.setdefault(hostname, records)
 
-    def _refuse_dialect(self, root: Mapping) -> None:
-        version, kind = (str(getattr(root.get(k), "value", "")) for k in ("apiVersion", "kind"))
-        message = f"documents of kind {kind} ({version}) are not read by this version"
-        self._refused.append(Finding(self._path, root.line, root.column, message))
+    def _object(self, root: Mapping) -> None:
+        """A document of a dialect. What is wrong with it is refused alone."""
+        read = objects.read(root, Findings(self._path))
+        self._refused.extend(read.refused)
+        found: dict[str, list[Said]] = {}
+        for record in read.records:
+            found.setdefault(record.hostname, []).append(record)
+        for hostname, records in found.items():
+            if hostname in self._services:
+                message = f"{hostname} is in this file already: only the first one counts"
+                self._refused.append(Finding(self._path, root.line, root.column, message))
+            self._services.setdefault(hostname, tuple(records))
+        if read.refused:
+            self._refused_names |= _hosts(root)
 
     def catalogue(self) -> Catalogue:
         kept = {
@@ -136,6 +144,15 @@ class _Reading:
         return Catalogue({**self._services, **kept}, refused, self._trust.records())
 
 
+def _hosts(root: Mapping) -> set[str]:
+    """The hostnames that a document of a dialect is about, as far as they can be read: what they
+    last had stays."""
+    spec = root.get("spec")
+    hosts = spec.get("hosts") if isinstance(spec, Mapping) else None
+    items = hosts.items if isinstance(hosts, Sequence) else ()
+    return {hostname_of(str(item.value)) for item in items if isinstance(item, Scalar)}
+
+
 def _check_keys(root: Mapping, findings: Findings) -> None:
     for key, entry in root.entries.items():
         value = entry.value
@@ -145,17 +162,6 @@ def _check_keys(root: Mapping, findings: Findings) -> None:
             isinstance(value, Scalar) and value.value is None
         ):
             findings.add(value, f"{key}: expected a list, found {found(value)}")
-
-
-def _follow(node: Node, where: Where, steps: Steps) -> tuple[Node, Where]:
-    """The node at the end of the steps, or the last one on the way that was written out."""
-    for step in steps:
-        where = where, step
-        if isinstance(node, Mapping) and isinstance(step, str):
-            node = node.get(step) or node
-        elif isinstance(node, Sequence) and isinstance(step, int):
-            node = node.items[step]
-    return node, where
 
 
 def _brief(node: Node) -> Node:

@@ -15,10 +15,12 @@ from pilot_adapter_kubernetes import credentials, kubeconfigs, resource
 from pilot_adapter_kubernetes.api import Api
 from pilot_adapter_kubernetes.attest import Reviews
 from pilot_adapter_kubernetes.cluster import Cluster
+from pilot_adapter_kubernetes.custom import Custom
 from pilot_adapter_kubernetes.facts import Kubeconfigs
 from pilot_adapter_kubernetes.remotes import Remotes
 from pilot_adapter_kubernetes.settings import ClustersConfig, KubernetesConfig
 from pilot_core.adapter import Adapter, Config, Finding, Host, Sink
+from pilot_core.dialects import objects
 from pilot_core.model import Evidence, Workload
 
 __all__ = ["ClustersConfig", "Kubernetes", "KubernetesConfig"]
@@ -80,6 +82,10 @@ class _Session:
         )
         self._home = Cluster(api, sink, self._host, config, flushed=self._count)
         self._remotes = Remotes(sink, self._host, config, group)
+        self._customs = [
+            Custom(objects.KINDS[name], self._home, sink, config.namespaces)
+            for name in config.custom_resources
+        ]
 
     @property
     def clusters(self) -> list[Cluster]:
@@ -93,7 +99,8 @@ class _Session:
             found = kubeconfigs.Files(files, self._complain_of_file)
             self._remotes.set("files", await found.read())
             self._group.create_task(self._follow(found))
-        await self._home.run(*self._secrets(), on_put=self._finish)
+        definitions = [custom.watch() for custom in self._customs]
+        await self._home.run(*definitions, *self._secrets(), on_put=self._finish)
 
     def _secrets(self) -> Iterator[Any]:
         namespace = self._config.clusters.secrets
@@ -110,6 +117,8 @@ class _Session:
         self._group.create_task(self._synced())
 
     async def _synced(self) -> None:
+        for custom in self._customs:
+            await custom.read()
         await self._remotes.settled()
         self._sink.synced()
 

@@ -10,7 +10,7 @@ Rule 3: a service whose object cannot be read keeps what it last said, from earl
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, NoReturn
 
 from pilot_adapter_kubernetes import resource
@@ -73,6 +73,10 @@ class Cluster:
                 await self._changed.wait()
                 await self._flush()
         raise AssertionError("a watch ended without an error")
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do that as long as the session lasts."""
+        return self._group.create_task(work)
 
     def repeat(self) -> None:
         """Put again all there is: what else was put before is swept by who calls this."""

@@ -114,6 +114,22 @@ class Kubeconfigs(msgspec.Struct, frozen=True, gc=False):
     clusters: Labels
 
 
+class Definition(msgspec.Struct, frozen=True, gc=False):
+    """A custom resource that is installed: the versions in which it can be read now."""
+
+    key: str
+    uid: str
+    served: tuple[str, ...]
+
+
+class Custom(msgspec.Struct, frozen=True, gc=False):
+    """An object of a custom resource: what a user wrote of it, as JSON."""
+
+    key: str
+    uid: str
+    content: bytes
+
+
 def key_of(meta: wire.Meta) -> str:
     """`namespace/name`, or the name alone where the kind has no namespaces."""
     return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
@@ -200,6 +216,20 @@ def kubeconfigs(sent: wire.Secret) -> Kubeconfigs:
     """Raises ValueError where a value is no base64 or no text."""
     found = {name: base64.b64decode(value).decode() for name, value in (sent.data or {}).items()}
     return Kubeconfigs(key_of(sent.metadata), sent.metadata.uid, tuple(sorted(found.items())))
+
+
+def definition(sent: wire.Definition) -> Definition:
+    conditions = (sent.status.conditions if sent.status else None) or ()
+    is_there = any(c.type == "Established" and c.status == "True" for c in conditions)
+    served = tuple(v.name for v in sent.spec.versions if v.served)
+    return Definition(sent.metadata.name, sent.metadata.uid, served if is_there else ())
+
+
+def custom(sent: wire.Custom) -> Custom:
+    meta = sent.metadata
+    named = {"name": meta.name, "namespace": meta.namespace}
+    written = {"apiVersion": sent.api_version, "kind": sent.kind, "metadata": named}
+    return Custom(key_of(meta), meta.uid, msgspec.json.encode({**written, "spec": sent.spec}))
 
 
 def _workload(meta: wire.Meta) -> str:

@@ -70,3 +70,15 @@ SECRETS = Kind(
 def namespaces(selector: str) -> Kind[facts.Namespace]:
     """Those with labels that the selector means; one that loses them is gone."""
     return Kind("", "namespaces", wire.Named, facts.namespace, labelSelector=selector)
+
+
+def definition(name: str) -> Kind[facts.Definition]:
+    """The definition of one custom resource, `PLURAL.GROUP`."""
+    group, plural = "apiextensions.k8s.io/v1", "customresourcedefinitions"
+    selector = f"metadata.name={name}"
+    return Kind(group, plural, wire.Definition, facts.definition, fieldSelector=selector)
+
+
+def custom(group: str, version: str, plural: str) -> Kind[facts.Custom]:
+    """The objects of one custom resource."""
+    return Kind(f"{group}/{version}", plural, wire.Custom, facts.custom)

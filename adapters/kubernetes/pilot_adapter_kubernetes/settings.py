@@ -7,7 +7,9 @@ from pathlib import Path
 import msgspec
 
 from pilot_core.adapter import Config, ConfigError
+from pilot_core.dialects import objects
 from pilot_core.document import Duration
+from pilot_core.document.words import unknown
 
 
 class ClustersConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,6 +39,8 @@ class KubernetesConfig(Config, frozen=True):
     idle: Duration = Duration(180)
     """A watch that is silent for longer is dead; servers send something every minute."""
     clusters: ClustersConfig = ClustersConfig()
+    custom_resources: tuple[str, ...] = ()
+    """Custom resources to read, `PLURAL.GROUP`, such as `serviceentries.networking.istio.io`."""
     token_audience: str = "istio-ca"
     """Whom tokens of service accounts have to be meant for, to prove who somebody is."""
     node_agents: tuple[str, ...] = ()
@@ -53,6 +57,9 @@ class KubernetesConfig(Config, frozen=True):
             raise ConfigError(
                 "namespace_selector: namespaces are named already; choose one of both"
             )
+        for name in self.custom_resources:
+            if name not in objects.KINDS:
+                raise ConfigError(f"custom_resources: {unknown('resource', name, objects.KINDS)}")
         for agent in self.node_agents:
             if not all(agent.partition("/")) or agent.count("/") > 1:
                 raise ConfigError(f"node_agents: {agent!r} is not of the form NAMESPACE/NAME")

@@ -133,6 +133,36 @@ class Secret(_Wire, frozen=True):
     data: dict[str, str] | None = None
 
 
+class Version(_Wire, frozen=True):
+    name: str
+    served: bool = False
+
+
+class DefinitionSpec(_Wire, frozen=True):
+    versions: tuple[Version, ...] = ()
+
+
+class DefinitionStatus(_Wire, frozen=True):
+    conditions: tuple[Condition, ...] | None = None
+
+
+class Definition(_Wire, frozen=True):
+    """A CustomResourceDefinition."""
+
+    metadata: Meta
+    spec: DefinitionSpec
+    status: DefinitionStatus | None = None
+
+
+class Custom(_Wire, frozen=True):
+    """An object of a custom resource: what it says is left as it is."""
+
+    api_version: str
+    kind: str
+    metadata: Meta
+    spec: msgspec.Raw = msgspec.Raw(b"{}")
+
+
 class LeaseSpec(_Wire, frozen=True, omit_defaults=True):
     holder_identity: str | None = None
     lease_duration_seconds: int | None = None

@@ -1,0 +1,1 @@
+"""Istio's configuration language: what of it is read, kind by kind."""
