@@ -8,10 +8,9 @@ piles up for those that do not read.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -177,27 +176,32 @@ class Call:
 
     def receive(self, data: bytes, size: int, *, is_end: bool) -> None:
         """Bytes of the request's body, which have used `size` of the windows."""
-        with self._failing():
-            for message in self._assembler.feed(data):
-                self._receiver.message(message)
-                if self.is_over:
-                    break
-            else:
-                self._note_held(self._assembler.held)
-                if is_end:
-                    self._end_of_request()
-        self._credit(size)
+        try:
+            self._take(data, is_end=is_end)
+        except Abort as abort:
+            self.fail(abort.code, str(abort))
+        except Exception:
+            log.exception("a call failed", extra={"path": self.path})
+            self.fail(Code.INTERNAL, "the server has failed")
+        if self.is_over or not self._receiver.is_full:
+            self._session.http2.credit(self._stream, size)
+        else:
+            self._uncredited += size
 
     def hand_over(self, receiver: Receiver, messages: Iterable[bytes], *, is_end: bool) -> None:
         """From now on somebody else serves the call; this is what has come before."""
         self._receiver = receiver
-        with self._failing():
+        try:
             for message in messages:
-                receiver.message(message)
-                if self.is_over:
-                    return
-            if is_end:
+                if not self.is_over:
+                    receiver.message(message)
+            if is_end and not self.is_over:
                 receiver.ended()
+        except Abort as abort:
+            self.fail(abort.code, str(abort))
+        except Exception:
+            log.exception("a call failed", extra={"path": self.path})
+            self.fail(Code.INTERNAL, "the server has failed")
         if not self.is_over:
             self.relieve()
 
@@ -219,27 +223,19 @@ class Call:
             self._end()
             self._receiver.lost(words)
 
-    @contextlib.contextmanager
-    def _failing(self) -> Iterator[None]:
-        """What is raised in here ends the call."""
-        try:
-            yield
-        except Abort as abort:
-            self.fail(abort.code, str(abort))
-        except Exception:
-            log.exception("a call failed", extra={"path": self.path})
-            self.fail(Code.INTERNAL, "the server has failed")
+    def _take(self, data: bytes, *, is_end: bool) -> None:
+        for message in self._assembler.feed(data):
+            self._receiver.message(message)
+            if self.is_over:
+                return
+        self._note_held(self._assembler.held)
+        if is_end:
+            self._end_of_request()
 
     def _note_held(self, held: int) -> None:
         if held != self._held:
             more, self._held = held - self._held, held
             self._session.hold(more)
-
-    def _credit(self, size: int) -> None:
-        if self.is_over or not self._receiver.is_full:
-            self._session.http2.credit(self._stream, size)
-        else:
-            self._uncredited += size
 
     def _end_of_request(self) -> None:
         if self._assembler.held:

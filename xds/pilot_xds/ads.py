@@ -131,6 +131,8 @@ class AdsStream:
         try:
             while call.is_ready() and (response := connection.next()) is not None:
                 call.send(response.body, response.tail)
+                if call.is_ready() and connection.is_done():
+                    break
         except Exception:
             log.exception("a response failed", extra={"peer": connection.peer})
             call.fail(Code.INTERNAL, "the server has failed")

@@ -92,8 +92,9 @@ class Connection:
             self._fleet.admit(said_to_be, self.identity, self.peer)
             self.proxy = said_to_be
             self._fleet.join(self)
-        self._fleet.heard(self, heard)
-        if self.stream.has_work():
+        has_work = self.stream.has_work()
+        self._fleet.heard(self, heard, has_work=has_work)
+        if has_work:
             self.wake()
         return heard
 
@@ -106,6 +107,13 @@ class Connection:
         if response is not None:
             self._fleet.sent(response)
         return response
+
+    def is_done(self) -> bool:
+        """The last response has been taken. Is there certainly nothing more to write?"""
+        if self.stream.has_work():
+            return False
+        self.writing_since = None
+        return True
 
     def wake(self) -> None:
         """There may be something to write."""

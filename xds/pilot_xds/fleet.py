@@ -50,6 +50,7 @@ class Fleet:
         expects_agents: bool = False,
     ) -> None:
         self.clock = clock
+        self.now = clock.monotonic
         self.metrics = metrics
         self._trust_domain = trust_domain
         self.connections: set[Connection] = set()
@@ -59,9 +60,6 @@ class Fleet:
         self._by_layer: dict[LayerKey, set[Cohort]] = {}
         self._unserved: set[str] = set()
         self._is_open = False
-
-    def now(self) -> float:
-        return self.clock.monotonic()
 
     @property
     def world(self) -> World:
@@ -155,16 +153,18 @@ class Fleet:
                 del self._by_layer[key]
             self.layers.release(key)
 
-    def heard(self, connection: Connection, heard: Heard) -> None:
-        """Note what a request meant: acknowledgements end a change, refusals are shown."""
+    def heard(self, connection: Connection, heard: Heard, *, has_work: bool) -> None:
+        """Note what a request meant: acknowledgements end a change, refusals are shown. `has_work`:
+        something is still to be sent."""
         kind = heard.type
         if kind is None:
             return
         if heard.error:
             self._refused(connection, kind, heard.error)
         elif heard.is_ack:
-            if connection.changed_at is not None and connection.stream.has_everything():
-                self.metrics.convergence.observe(self.now() - connection.changed_at)
+            since = connection.changed_at
+            if since is not None and not has_work and not connection.stream.is_outstanding():
+                self.metrics.convergence.observe(self.now() - since)
                 connection.changed_at = None
             if kind in connection.refused and not connection.stream.types[kind].error:
                 self._settled(connection, kind)

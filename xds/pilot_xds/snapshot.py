@@ -13,20 +13,20 @@ from pilot_xds.resource import Resource
 from pilot_xds.types import ResourceType
 
 _MODULUS = 1 << 64
-_NO_LAYERS: tuple[Layer, ...] = ()
+_NOTHING: Mapping[ResourceType, tuple[Layer, ...]] = dict.fromkeys(ResourceType, ())
 
 
 class Snapshot:
     """Immutable, and shared by all proxies of one plan."""
 
-    __slots__ = ("__weakref__", "_layers", "_versions")
+    __slots__ = ("__weakref__", "_versions", "by_type")
 
     def __init__(self, layers: Mapping[ResourceType, tuple[Layer, ...]]) -> None:
-        self._layers = dict(layers)
+        self.by_type = {**_NOTHING, **layers}
         self._versions: dict[ResourceType, str] = {}
 
     def layers(self, type: ResourceType) -> tuple[Layer, ...]:
-        return self._layers.get(type, _NO_LAYERS)
+        return self.by_type[type]
 
     def version(self, type: ResourceType) -> str:
         """The hash of all resources of the type, in hexadecimal."""

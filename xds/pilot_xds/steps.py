@@ -21,6 +21,8 @@ NO_STEP = Step({}, ())
 def between(old: Layers, new: Layers) -> Step:
     """The step from `old` to `new`. Shared wherever a single layer differs."""
     steps = [b.since(a) for a, b in zip(old, new, strict=False) if a is not b]
+    if len(steps) == 1 and len(old) == len(new):
+        return steps[0] or NO_STEP
     both = min(len(old), len(new))
     steps += [Step(dict(layer.resources), ()) for layer in new[both:]]
     steps += [Step({}, tuple(layer.resources)) for layer in old[both:]]

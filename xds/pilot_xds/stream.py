@@ -147,15 +147,22 @@ class Stream:
             return True
         if target is None:
             return False
+        of = target.by_type
         for type, sub in self.types.items():
-            is_news = sub.told != target.layers(type) and not sub.is_outstanding
-            if is_news or sub.leaving or sub.is_asked or sub.resume is not None:
+            # This is asked after every request: the usual answer is to be found quickly.
+            if sub.leaving or sub.is_asked or sub.resume is not None:
+                return True
+            if not sub.is_outstanding and sub.told != of[type]:
                 return True
         return False
 
     def has_everything(self) -> bool:
         """Has the client answered for all that there is for it?"""
-        return not self.has_work() and not any(sub.is_outstanding for sub in self.types.values())
+        return not self.has_work() and not self.is_outstanding()
+
+    def is_outstanding(self) -> bool:
+        """Is the client still to answer for something?"""
+        return any(sub.is_outstanding for sub in self.types.values())
 
     def status(self, type: ResourceType, now: float) -> TypeStatus | None:
         """How far the client is with a type; None where it has not asked for it."""

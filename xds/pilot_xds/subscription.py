@@ -124,7 +124,7 @@ class Subscription:
     @property
     def is_asked(self) -> bool:
         """Is there something to say even if nothing has changed?"""
-        return bool(self.must_answer or self.owed or self.prompted or self.owes_all)
+        return self.must_answer or self.owes_all or bool(self.owed) or bool(self.prompted)
 
     def wants(self, name: str) -> bool:
         return self.is_wildcard or name in self.names

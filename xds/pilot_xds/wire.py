@@ -11,6 +11,7 @@ Sources: protobuf.dev "Encoding"; envoy/service/discovery/v3/discovery.proto.
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -85,7 +86,13 @@ def response_tail(type_url: str, version: str, nonce: str) -> bytes:
 
     It stands behind them, in a DiscoveryResponse as in a DeltaDiscoveryResponse.
     """
-    return field(1, version.encode()) + field(4, type_url.encode()) + field(5, nonce.encode())
+    return _known_tail(type_url, version) + field(5, nonce.encode())
+
+
+@functools.lru_cache(maxsize=256)
+def _known_tail(type_url: str, version: str) -> bytes:
+    """What is the same for everybody who is sent the same."""
+    return field(1, version.encode()) + field(4, type_url.encode())
 
 
 def removed_fields(names: tuple[str, ...]) -> bytes:
