@@ -22,7 +22,15 @@ from typing import Any
 from pilot_core import __version__
 from pilot_core.config import load
 from pilot_core.config.schema import Settings
-from pilot_core.daemon import loop_watch, memory, notify, state_dir, token, watch
+from pilot_core.daemon import (
+    descriptors,
+    loop_watch,
+    memory,
+    notify,
+    state_dir,
+    token,
+    watch,
+)
 from pilot_core.daemon.parts import Parts, registrations
 from pilot_core.daemon.reload import Reloader
 from pilot_core.errors import ConfigError
@@ -76,6 +84,7 @@ def main(path: Path) -> int:
     token.check(settings.admin.token_file)
     with _state_file(settings) as state_file:
         gc.set_threshold(*GC_THRESHOLDS)
+        descriptors.raise_limit()
         return asyncio.run(_run(path, before, settings, state_file))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import resource
 
 import msgspec
@@ -12,10 +13,20 @@ _RESERVED = 200
 """Descriptors for everything but clients: adapters' sessions, files, the database."""
 
 
+class Cut(enum.StrEnum):
+    """Why a connection was refused or cut off."""
+
+    TOO_MANY = "too-many"
+    HANDSHAKE = "handshake"
+    PROTOCOL = "protocol"
+    SILENT = "silent"
+    NOT_READING = "not-reading"
+
+
 def _connections() -> int:
-    """As many as the process has descriptors for."""
+    """Half of what the process has descriptors for: it may listen at two places."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(1, min(soft - _RESERVED, 1 << 20)) if soft > 0 else 1 << 20
+    return max(1, (soft - _RESERVED) // 2) if soft > 0 else 1 << 20
 
 
 class ServerLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +34,7 @@ class ServerLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     http2: Limits = Limits()
     connections: int = msgspec.field(default_factory=_connections)
-    share_of_a_host: float = 0.5
+    share_of_a_host: float = 0.75
     """Of the connections, at most, that one address may have: proxies may well share one, but none
     may leave nothing for the others."""
     handshake: float = 5.0

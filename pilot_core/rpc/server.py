@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from pilot_core.clock import Clock
 from pilot_core.rpc.call import Method
-from pilot_core.rpc.limits import ServerLimits
+from pilot_core.rpc.limits import Cut, ServerLimits
 from pilot_core.rpc.session import Session
 from pilot_core.rpc.tls import ContextSource, TlsLayer, harden
 
@@ -30,8 +30,8 @@ class Server:
     """Serves methods, by their paths, at one address: `127.0.0.1:15010`, `[::1]:0`.
 
     `tls` says which context a connection that is being opened gets; without it there is no TLS.
-    `on_look` is called every second with the time. `on_stuck` is told of sessions that are cut off
-    because nobody takes what they are sent.
+    `on_look` is called every second with the time. `on_cut` is told of connections that are refused
+    or cut off, and why.
     """
 
     def __init__(
@@ -43,9 +43,9 @@ class Server:
         tls: ContextSource | None = None,
         limits: ServerLimits | None = None,
         on_look: Callable[[float], None] = _nothing,
-        on_stuck: Callable[[Session], None] = _nothing,
+        on_cut: Callable[[Cut], None] = _nothing,
     ) -> None:
-        self.methods, self.tls, self.stuck = methods, tls, on_stuck
+        self.methods, self.tls, self.note_cut = methods, tls, on_cut
         self.limits = limits or ServerLimits()
         self.now = clock.monotonic
         self.is_draining = False
@@ -111,7 +111,10 @@ class Server:
         limit = self.limits.connections
         its_own = self._by_host[session.host]
         if len(self._sessions) >= limit or its_own >= limit * self.limits.share_of_a_host:
-            log.warning("too many connections", extra={"host": session.host, "its": its_own})
+            # The cure is a higher limit of open files (ulimit -n, LimitNOFILE).
+            said = {"host": session.host, "its": its_own, "limit": limit}
+            log.warning("too many connections", extra=said)
+            self.note_cut(Cut.TOO_MANY)
             return False
         self._sessions.add(session)
         self._by_host[session.host] += 1

@@ -16,6 +16,7 @@ from pilot_core.http2.connection import ServerConnection
 from pilot_core.http2.errors import ErrorCode
 from pilot_core.rpc import status
 from pilot_core.rpc.call import Call, Peer
+from pilot_core.rpc.limits import Cut
 from pilot_core.rpc.status import Abort, Code
 from pilot_core.rpc.tls import TlsLayer, TlsRefused
 
@@ -156,19 +157,18 @@ class Session(asyncio.Protocol):
             return
         if not self.http2.is_greeted:
             if self._opened_at < latest:
-                self._cut_off("a client does not say what it wants")
+                self._cut_off(Cut.HANDSHAKE, "a client does not say what it wants")
             return
         if not self.http2.is_amid_headers:
             self._amid_headers_since = None
         elif self._amid_headers_since is None:
             self._amid_headers_since = now
         elif self._amid_headers_since < latest:
-            self._cut_off("a client does not complete its header fields")
+            self._cut_off(Cut.HANDSHAKE, "a client does not complete its header fields")
             return
         if self._is_stuck(now - limits.taking):
             log.warning("a client does not read", extra={"peer": self.peer.address})
-            self._server.stuck(self)
-            self._cut_off("it does not read")
+            self._cut_off(Cut.NOT_READING, "it does not read")
         elif self._heard_at < now - limits.silence:
             self._ask_for_a_sign(now)
 
@@ -194,6 +194,7 @@ class Session(asyncio.Protocol):
             plain = tls.receive(data)
         except TlsRefused as error:
             log.info("tls was refused", extra={"peer": self.peer.address, "error": str(error)})
+            self._server.note_cut(Cut.HANDSHAKE)
             self.flush()
             self._close()
             return b""
@@ -266,6 +267,7 @@ class Session(asyncio.Protocol):
     def _take_end(self, event: events.Over) -> None:
         said = {"peer": self.peer.address, "code": event.code.name, "error": event.words}
         log.info("a connection was refused", extra=said)
+        self._server.note_cut(Cut.PROTOCOL)
         self._lose_all(event.words)
         self._say_goodbye()
 
@@ -297,9 +299,10 @@ class Session(asyncio.Protocol):
             self.http2.ping(b"pilot-ok")
             self.flush()
         elif self._pinged_at < now - self._server.limits.answer:
-            self._cut_off("a client does not answer")
+            self._cut_off(Cut.SILENT, "a client does not answer")
 
-    def _cut_off(self, words: str) -> None:
+    def _cut_off(self, reason: Cut, words: str) -> None:
+        self._server.note_cut(reason)
         log.info("a connection was cut off", extra={"peer": self.peer.address, "error": words})
         self._lose_all(words)
         self.abort()

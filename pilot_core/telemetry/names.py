@@ -78,6 +78,9 @@ XDS_BUILD_TIME = Name(
 XDS_WRITE_TIMEOUTS = Name(
     "pilot_xds_write_timeout", "counter", "streams ended because nobody read them"
 )
+XDS_CONNECTIONS_CUT = Name(
+    "pilot_xds_connections_cut", "counter", "connections refused or cut off", ("reason",)
+)
 XDS_MALFORMED = Name(
     "pilot_xds_malformed_requests", "counter", "streams ended by bytes that are no request"
 )

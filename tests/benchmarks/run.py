@@ -26,12 +26,12 @@ import large
 from scenarios import measure
 
 _TARGETS = {
-    "endpoint_cpu": {"delta": 0.20, "sotw": 0.25},
-    "endpoint_p99_ms": {"delta": 250, "sotw": 250},
+    "endpoint_cpu": {"delta": 0.05, "sotw": 0.08},
+    "endpoint_p99_ms": {"delta": 100, "sotw": 100},
     "service_cpu": {"delta": 0.5},
-    "storm_cpu": {"delta": 3, "sotw": 3},
+    "storm_cpu": {"delta": 1, "sotw": 1},
     "restart_cpu": {"delta": 1.5},
-    "kb_per_proxy": {"delta": 150, "sotw": 150},
+    "kb_per_proxy": {"delta": 20, "sotw": 20},
     "equal_pushes": {"delta": 0, "sotw": 0},
     "idle_percent": {"delta": 1, "sotw": 1},
     "restart_repeated": {"delta": 0},

@@ -13,7 +13,7 @@ from pilot_core.http2 import frames
 from pilot_core.http2.errors import ErrorCode
 from pilot_core.http2.limits import Limits
 from pilot_core.rpc.handlers import stream
-from pilot_core.rpc.limits import ServerLimits
+from pilot_core.rpc.limits import Cut, ServerLimits
 from pilot_core.rpc.status import Code
 from pilot_core.testing import FakeClock
 from rpc_server import PATH, fields, message, serving, wire
@@ -54,9 +54,9 @@ async def sessions(server, count):
     ],
 )
 async def test_who_does_not_say_what_it_wants_is_cut_off(said):
-    clock = FakeClock()
+    clock, told = FakeClock(), []
     async with (
-        serving(stream(echo), clock=clock) as server,
+        serving(stream(echo), clock=clock, on_cut=told.append) as server,
         wire(server.address, greets=False) as client,
     ):
         await client.say(said)
@@ -66,6 +66,7 @@ async def test_who_does_not_say_what_it_wants_is_cut_off(said):
         await clock.advance(2)
         assert await client.is_closed()
         await sessions(server, 0)
+    assert [Cut.HANDSHAKE] == told
 
 
 async def test_header_fields_that_are_never_completed_end_the_connection():
@@ -103,7 +104,7 @@ async def test_a_client_that_takes_nothing_is_cut_off_and_named(caplog):
     caplog.set_level("WARNING")
     clock, told = FakeClock(), []
     async with (
-        serving(stream(echo), clock=clock, on_stuck=told.append) as server,
+        serving(stream(echo), clock=clock, on_cut=told.append) as server,
         wire(server.address) as client,
     ):
         await client.open(1)
@@ -119,7 +120,7 @@ async def test_a_client_that_takes_nothing_is_cut_off_and_named(caplog):
         await client.hear(frames.PING)
         await clock.advance(4)
         assert await client.is_closed()
-    assert (1, True) == (len(told), "does not read" in caplog.text)
+    assert ([Cut.NOT_READING], True) == (told, "does not read" in caplog.text)
 
 
 def _writing(server):

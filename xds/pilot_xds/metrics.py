@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
 
+from pilot_core.rpc.limits import Cut
 from pilot_core.telemetry import names
 from pilot_core.telemetry.metrics import counter, gauge, histogram
 from pilot_xds.types import ResourceType
@@ -21,6 +22,8 @@ class XdsMetrics:
         pushes = counter(names.XDS_PUSHES, registry)
         resources = counter(names.XDS_RESOURCES, registry)
         rejects = counter(names.XDS_REJECTS, registry)
+        cut = counter(names.XDS_CONNECTIONS_CUT, registry)
+        self.cut = {reason: cut.labels(reason) for reason in Cut}
         self.pushes = {kind: pushes.labels(kind.short) for kind in ResourceType}
         self.resources = {kind: resources.labels(kind.short) for kind in ResourceType}
         self.rejects = {kind: rejects.labels(kind.short) for kind in ResourceType}

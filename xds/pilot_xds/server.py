@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pilot_core.rpc.call import Method
-from pilot_core.rpc.limits import ServerLimits
+from pilot_core.rpc.limits import Cut, ServerLimits
 from pilot_core.rpc.server import Server
-from pilot_core.rpc.session import Session
 from pilot_core.rpc.tls import ContextSource
 from pilot_xds.ads import Ads, Prove
 from pilot_xds.fleet import Fleet
@@ -40,7 +39,7 @@ class XdsServer:
             tls=tls,
             limits=limits,
             on_look=self._ads.remind,
-            on_stuck=self._note_stuck,
+            on_cut=self._note_cut,
         )
 
     @property
@@ -61,5 +60,7 @@ class XdsServer:
         """End what is left."""
         await self._server.stop()
 
-    def _note_stuck(self, _session: Session) -> None:
-        self._fleet.metrics.write_timeouts.inc()
+    def _note_cut(self, reason: Cut) -> None:
+        self._fleet.metrics.cut[reason].inc()
+        if reason is Cut.NOT_READING:
+            self._fleet.metrics.write_timeouts.inc()

@@ -147,12 +147,10 @@ class Stream:
             return True
         if target is None:
             return False
-        of = target.by_type
         for type, sub in self.types.items():
-            # This is asked after every request: the usual answer is to be found quickly.
             if sub.leaving or sub.is_asked or sub.resume is not None:
                 return True
-            if not sub.is_outstanding and sub.told != of[type]:
+            if not sub.is_outstanding and sub.told != target.by_type[type]:
                 return True
         return False
 
@@ -269,7 +267,7 @@ class Stream:
         rest = self._take_asked(sub, said)
         if sub.doubt and (body or rest or any(map(sub.wants, step.removed))):
             rest |= self._take_doubtful(sub, layers).difference(said)
-        if said or rest:
+        if sub.type is ResourceType.CLUSTER:
             self._prompt_endpoints(sub, {*said, *rest})
         if not rest:
             return body, (said,) if said else ()
@@ -307,8 +305,9 @@ class Stream:
         if sub.culprits:
             # What is asked for by name is sent even if it was refused: it may be taken now.
             sub.pardon(names)
-        if sub.prompted:
-            names |= sub.prompted - sub.culprits.keys()
+        prompted = sub.prompted - sub.culprits.keys() if sub.culprits else sub.prompted
+        if not prompted <= names:
+            names |= prompted
         sub.owed = sub.prompted = _NO_NAMES
         return names.difference(said) if names and said else names
 
