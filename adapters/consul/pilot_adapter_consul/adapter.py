@@ -7,10 +7,11 @@ what is known of it stays, also over a restart.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-from pilot_adapter_consul import tokens
+from pilot_adapter_consul import attest, tokens
 from pilot_adapter_consul.agent import Agent, trust
 from pilot_adapter_consul.catalogue import Catalogue
 from pilot_adapter_consul.kv import Document, Documents
@@ -19,6 +20,7 @@ from pilot_adapter_consul.scope import Scope, scopes
 from pilot_adapter_consul.settings import ConsulConfig
 from pilot_core.adapter import Adapter, Denied, Finding, Host, Sink, Unavailable
 from pilot_core.aio import Backoff
+from pilot_core.model import Evidence, Workload
 
 
 class Consul(Adapter):
@@ -32,6 +34,7 @@ class Consul(Adapter):
         self._settings: ConsulConfig = config
         self._catalogues = [Catalogue(config, host, scope) for scope in scopes(config)]
         self._documents: dict[str, Document] = {}
+        self._agent: Agent | None = None
 
     @classmethod
     def check(cls, config: ConsulConfig) -> Iterator[Finding]:
@@ -48,15 +51,35 @@ class Consul(Adapter):
                 yield Finding("", 0, 0, str(error))
 
     async def run(self, sink: Sink) -> NoReturn:
-        async with Agent(self._settings) as agent, asyncio.TaskGroup() as group:
-            group.create_task(agent.keep_logged_in(self.host.clock))
-            if self._settings.kv:
-                reader = Reader(agent, Scope(), self.host)
-                documents = Documents(self._settings.kv, reader, sink, self._documents)
-                await documents.read()
-                group.create_task(documents.follow())
-            await self._read(agent, sink, group)
+        async with Agent(self._settings) as agent:
+            with self._at_hand(agent):
+                async with asyncio.TaskGroup() as group:
+                    await self._follow(agent, sink, group)
         raise AssertionError("not reached: the group ends by an error only")
+
+    async def _follow(self, agent: Agent, sink: Sink, group: asyncio.TaskGroup) -> None:
+        group.create_task(agent.keep_logged_in(self.host.clock))
+        if self._settings.kv:
+            reader = Reader(agent, Scope(), self.host)
+            documents = Documents(self._settings.kv, reader, sink, self._documents)
+            await documents.read()
+            group.create_task(documents.follow())
+        await self._read(agent, sink, group)
+
+    async def attest(self, evidence: Evidence) -> Workload:
+        """The instance that a leaf of Consul's mesh, or an ACL token, belongs to."""
+        if self._agent is None:
+            raise Unavailable(f"{self._settings.url} is out of reach")
+        return await attest.workload(self._agent, evidence, self.host.clock.now())
+
+    @contextlib.contextmanager
+    def _at_hand(self, agent: Agent) -> Iterator[None]:
+        """Who is asked for workloads is the agent that is followed."""
+        self._agent = agent
+        try:
+            yield
+        finally:
+            self._agent = None
 
     async def _read(self, agent: Agent, sink: Sink, group: asyncio.TaskGroup) -> None:
         unread = set(range(len(self._catalogues)))

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from pilot_adapter_consul import entries, listing
 from pilot_adapter_consul.agent import Agent, Reply
+from pilot_adapter_consul.attest import ROOTS
 from pilot_adapter_consul.configuration import Configuration
 from pilot_adapter_consul.known import Known
 from pilot_adapter_consul.listing import Listing
@@ -18,7 +19,6 @@ from pilot_adapter_consul.settings import ConsulConfig
 from pilot_adapter_consul.watches import Watches
 from pilot_core.adapter import Denied, Host, Sink, Unavailable
 
-_ROOTS = "/v1/connect/ca/roots"
 _PEER_EVERY = 5.0
 _NO_MESH = "Connect must be enabled"
 
@@ -56,14 +56,14 @@ class Catalogue:
         if self._known.trust_domain or self.scope.peer:
             return self._known.trust_domain
         try:
-            reply = await reader.ask(_ROOTS, absent=b"{}")
+            reply = await reader.ask(ROOTS, absent=b"{}")
         except Denied:
             return ""
         except Unavailable as error:
             if _NO_MESH in str(error):
                 return ""
             raise
-        return entries.read(entries.roots, reply.content, _ROOTS).trust_domain
+        return entries.read(entries.roots, reply.content, ROOTS).trust_domain
 
 
 async def _own(agent: Agent) -> str:

@@ -110,10 +110,41 @@ class Peering(_Answer, frozen=True, gc=False):
     stream_status: Stream | None = None
 
 
+class Root(_Answer, frozen=True, gc=False):
+    """An authority, and what it has signed that signs leaves; all in PEM."""
+
+    root_cert: str = ""
+    intermediate_certs: tuple[str, ...] | None = None
+
+
 class Roots(_Answer, frozen=True, gc=False):
     """Whom Consul's mesh trusts."""
 
     trust_domain: str = ""
+    roots: tuple[Root, ...] | None = None
+
+
+class ServiceIdentity(_Answer, frozen=True, gc=False):
+    service_name: str
+    datacenters: tuple[str, ...] | None = None
+
+
+class Variables(msgspec.Struct, frozen=True, gc=False):
+    name: str = ""
+
+
+class TemplatedPolicy(_Answer, frozen=True, gc=False):
+    template_name: str
+    template_variables: Variables | None = None
+    datacenters: tuple[str, ...] | None = None
+
+
+class AclToken(_Answer, frozen=True, gc=False):
+    """The services that a token stands for by itself; what its roles give it is not told."""
+
+    namespace: str = ""
+    service_identities: tuple[ServiceIdentity, ...] | None = None
+    templated_policies: tuple[TemplatedPolicy, ...] | None = None
 
 
 instances = msgspec.json.Decoder(tuple[Entry, ...])
@@ -121,6 +152,7 @@ names = msgspec.json.Decoder(dict[str, object])
 checks = msgspec.json.Decoder(tuple[Check, ...])
 pairs = msgspec.json.Decoder(tuple[Pair, ...])
 peering = msgspec.json.Decoder(Peering)
+acl_token = msgspec.json.Decoder(AclToken)
 roots = msgspec.json.Decoder(Roots)
 
 
