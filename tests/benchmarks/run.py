@@ -76,6 +76,7 @@ def main() -> None:
     options.add_argument("-N", "--proxies", type=int, nargs="+", default=[100, 1_000])
     options.add_argument("--variant", choices=("delta", "sotw", "both"), default="both")
     options.add_argument("--quick", action="store_true")
+    options.add_argument("--tls", action="store_true", help="proxies with agents, for mutual TLS")
     options.add_argument("--json", action="store_true")
     given = options.parse_args()
     if len(os.sched_getaffinity(0)) > 1:
@@ -84,7 +85,9 @@ def main() -> None:
     for services, proxies, is_delta in _plan(given):
         # What the transport alone costs, in the same minute, where the targets are.
         then = beside_floor.measure if (services, proxies) == _TARGETED else None
-        for row in asyncio.run(measure(services, proxies, is_delta=is_delta, then=then)):
+        for row in asyncio.run(
+            measure(services, proxies, is_delta=is_delta, has_agents=given.tls, then=then)
+        ):
             _show(row, is_first=not rows, as_json=given.json)
             rows.append(row)
     scale = None if given.quick else asyncio.run(large.measure())

@@ -29,11 +29,20 @@ Then: TypeAlias = Callable[["Fleet"], Awaitable[dict[str, float | str]]]
 class Fleet:
     """N clients on one server, and the row of figures that they make."""
 
-    def __init__(self, server: Process, services: int, proxies: int, *, is_delta: bool) -> None:
+    def __init__(
+        self,
+        server: Process,
+        services: int,
+        proxies: int,
+        *,
+        is_delta: bool,
+        has_agents: bool = False,
+    ) -> None:
         self.server, self.services, self.is_delta = server, services, is_delta
+        self._metadata = {"PILOT_TLS": "agent"} if has_agents else {}
         self.shared = Shared()
         self.clients = [self._client(n) for n in range(proxies)]
-        variant = "delta" if is_delta else "sotw"
+        variant = ("delta" if is_delta else "sotw") + (" tls" if has_agents else "")
         self.row: dict[str, float | str] = {"S": services, "N": proxies, "variant": variant}
         self._busy = 0.0
 
@@ -41,7 +50,8 @@ class Fleet:
         self, number: int, versions: dict[str, dict[str, str]] | None = None, *, nacks: bool = False
     ) -> Client:
         address = f"172.{16 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
-        node = envoy_node(f"sidecar~{address}~w{number}.default~bench")
+        node_id = f"sidecar~{address}~w{number}.default~bench"
+        node = envoy_node(node_id, metadata=self._metadata)
         return Client(
             self.shared, node, is_delta=self.is_delta, seed=number, versions=versions, nacks=nacks
         )
@@ -185,7 +195,12 @@ class Fleet:
 
 
 async def measure(
-    services: int, proxies: int, *, is_delta: bool, then: Then | None = None
+    services: int,
+    proxies: int,
+    *,
+    is_delta: bool,
+    has_agents: bool = False,
+    then: Then | None = None,
 ) -> list[dict[str, float | str]]:
     """One row: a daemon of its own, and everything that is measured of it; and what `then` makes
     of the clients."""
@@ -193,7 +208,7 @@ async def measure(
     try:
         await server.start()
         await server.ready()
-        fleet = Fleet(server, services, proxies, is_delta=is_delta)
+        fleet = Fleet(server, services, proxies, is_delta=is_delta, has_agents=has_agents)
         await fleet.storm()
         await fleet.endpoint_changes()
         await fleet.services_added()

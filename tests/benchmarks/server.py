@@ -63,7 +63,9 @@ class Server(Process):
 
 
 def service(hostname: str, addresses: list[str]) -> str:
-    endpoints = ", ".join(f"{{address: {a}, ports: {{http: 8080}}}}" for a in addresses)
+    # Proxies without an agent are told nothing of it.
+    more = "ports: {http: 8080}, service_account: bench, tls: mutual"
+    endpoints = ", ".join(f"{{address: {a}, {more}}}" for a in addresses)
     return (
         f"- hostname: {hostname}\n"
         "  ports: [{name: http, number: 80, protocol: http}]\n"

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from http2 import Http2Stream
 
+from pilot_xds.protos import StructMessage
 from pilot_xds.wire import field
 
 _TYPES = "type.googleapis.com/envoy.config."
@@ -26,8 +27,15 @@ _SERVICE = "/envoy.service.discovery.v3.AggregatedDiscoveryService/"
 _EXTENSIONS = 516
 
 
-def envoy_node(node_id: str, *, namespace: str = "default", size: int = _EXTENSIONS) -> bytes:
+def envoy_node(
+    node_id: str,
+    *,
+    namespace: str = "default",
+    size: int = _EXTENSIONS,
+    metadata: dict[str, str] | None = None,
+) -> bytes:
     """A node as a stock Envoy sends it: mostly a list of 516 extensions, about 60 KB."""
+    said = {"fields": {key: {"string_value": text} for key, text in (metadata or {}).items()}}
     extension = (
         field(1, b"envoy.filters.http.some_filter_of_many")
         + field(2, b"envoy.filters.http")
@@ -37,6 +45,7 @@ def envoy_node(node_id: str, *, namespace: str = "default", size: int = _EXTENSI
         (
             field(1, node_id.encode()),
             field(2, namespace.encode()),
+            field(3, StructMessage(**said).SerializeToString()),
             field(6, b"envoy"),
             field(9, extension) * size,
         )
