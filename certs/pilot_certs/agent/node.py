@@ -161,14 +161,17 @@ class Agent:
 
     async def _follow(self, name: SpiffeId) -> NoReturn:
         backoff = Backoff(_FIRST, _LONGEST)
+
+        def told(said: Told) -> None:
+            # It is there: should it go, it is looked for at once.
+            backoff.reset()
+            self._told(said)
+
         while True:
             try:
                 current = await self._rejoined(name)
                 self._reported = Report((), (), ())
-                await self._remote.follow(
-                    current, self._trusted(), told=self._told, report=self._report
-                )
-                backoff.reset()
+                await self._remote.follow(current, self._trusted(), told=told, report=self._report)
             except PilotError as error:
                 log.warning("not following what is trusted", extra={"error": str(error)})
             await self._clock.sleep(backoff.delay())
