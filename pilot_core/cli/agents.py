@@ -14,6 +14,7 @@ from pilot_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from pilot_certs.agent.node import Node
+    from pilot_certs.agent.remote import Proof
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,6 +47,15 @@ def joining(function: F) -> F:
             metavar="FILE",
             help="A token of `pilot-core token create`; used once.",
         ),
+        click.option(
+            "--attestor",
+            metavar="NAME",
+            help="Who vouches here instead, as the server's configuration calls it; needs "
+            "--token-file, or --cert-file and --key-file.",
+        ),
+        click.option("--token-file", type=_FILE, metavar="FILE", help="The platform's token."),
+        click.option("--cert-file", type=_FILE, metavar="FILE", help="The platform's certificate."),
+        click.option("--key-file", type=_FILE, metavar="FILE", help="Its key."),
         click.option(
             "--cache",
             type=click.Path(file_okay=False, path_type=Path),
@@ -160,19 +170,35 @@ def trust_domain(said: dict[str, Any]) -> str:
 
 def _node(said: dict[str, Any], socket: Path, users: dict[Any, int]) -> Node:
     from pilot_certs.agent.node import Node
-    from pilot_certs.agent.proofs import JoinToken
 
     if said["ca"] is None:
         raise ConfigError("--ca FILE is needed: what `pilot-core ca export` prints at the server")
-    token = said["join_token_file"]
     return Node(
         trust_domain=trust_domain(said),
         socket=socket,
         ca_file=said["ca"],
-        proof=JoinToken(token) if token else None,
+        proof=_proof(said),
         cache=said["cache"],
         users=users,
     )
+
+
+def _proof(said: dict[str, Any]) -> Proof | None:
+    from pilot_certs.agent import proofs
+
+    attestor, token, join = said["attestor"], said["token_file"], said["join_token_file"]
+    certificate, key = said["cert_file"], said["key_file"]
+    if attestor is None:
+        if token or certificate or key:
+            raise click.UsageError("say who vouches: --attestor NAME")
+        return proofs.JoinToken(join) if join else None
+    if join:
+        raise click.UsageError("either --join-token-file or --attestor, not both")
+    if token and not certificate and not key:
+        return proofs.PlatformToken(attestor, token)
+    if certificate and key and not token:
+        return proofs.PlatformCertificate(attestor, certificate, key)
+    raise click.UsageError("--attestor needs --token-file, or --cert-file and --key-file")
 
 
 def _users(workloads: tuple[str, ...], domain: str) -> dict[Any, int]:

@@ -11,7 +11,7 @@ import msgspec
 
 from pilot_core import document
 from pilot_core.config.schema import Settings
-from pilot_core.document import Decoder, Findings, Node, Scalar, Sequence, variables
+from pilot_core.document import Decoder, Findings, Node, Scalar, Sequence, variables, words
 from pilot_core.errors import ConfigError, Finding, PluginError
 
 MAX_BYTES = 1024 * 1024
@@ -62,6 +62,8 @@ def parse(
     state_dir = (settings and settings.state_dir) or _state_directory(environment)
     if settings is not None and settings.xds.secure_address and state_dir is None:
         _refuse_without_state(decoder, tree)
+    if settings is not None:
+        _refuse_unknown_adapters(decoder, tree, settings)
     findings.raise_any()
     assert settings is not None
     adapters = tuple(
@@ -71,13 +73,34 @@ def parse(
     return msgspec.structs.replace(settings, adapters=adapters, state_dir=state_dir)
 
 
+def _refuse_unknown_adapters(decoder: Decoder, tree: Node, settings: Settings) -> None:
+    """An attestor that names an adapter which is none."""
+    known = [adapter.name for adapter in settings.adapters]
+    for index, attestor in enumerate(settings.identity.attestors):
+        if attestor.adapter and attestor.adapter not in known:
+            steps = ("identity", "attestors", index, "adapter")
+            where = (((((), "identity"), "attestors"), index), "adapter")
+            decoder.refuse(_place(tree, *steps), where, words.one_of(attestor.adapter, known))
+
+
+def _place(tree: Node, *steps: str | int) -> Node:
+    """What these steps lead to, or as near to it as there is something."""
+    for step in steps:
+        inner: Node | None = None
+        if isinstance(step, str) and isinstance(tree, document.Mapping):
+            inner = tree.get(step)
+        elif isinstance(step, int) and isinstance(tree, Sequence):
+            inner = tree.items[step]
+        if inner is None:
+            break
+        tree = inner
+    return tree
+
+
 def _refuse_without_state(decoder: Decoder, tree: Node) -> None:
     """An authority whose keys are gone after a restart is nobody's to trust."""
-    place = tree
-    for step in ("xds", "secure_address"):
-        found = place.get(step) if isinstance(place, document.Mapping) else None
-        place = found or place
     message = "it needs a state_dir, for the keys of the authority: set state_dir"
+    place = _place(tree, "xds", "secure_address")
     decoder.refuse(place, (((), "xds"), "secure_address"), message)
 
 

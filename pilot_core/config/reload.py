@@ -16,6 +16,7 @@ _FIXED = {
         "leaf_lifetime",
         "leaf_lifetime_max",
         "settle",
+        "attestors",
         "dns_names",
     ),
     "startup": ("sync_timeout",),

@@ -18,6 +18,8 @@ from pilot_certs.join import JoinTokens
 from pilot_certs.journal import Journal
 from pilot_certs.keys import FileKeys
 from pilot_certs.ledger import Ledger
+from pilot_certs.platforms import Tokens
+from pilot_certs.possession import Possession
 from pilot_certs.rotating import Rotating
 from pilot_certs.rotation import Thresholds
 from pilot_certs.serving import ServerCertificate
@@ -25,7 +27,7 @@ from pilot_certs.validity import Lifetimes
 from pilot_core.clock import Clock, SystemClock
 from pilot_core.config import load
 from pilot_core.config.schema import Settings
-from pilot_core.daemon import state_dir
+from pilot_core.daemon import attestors, state_dir
 from pilot_core.errors import ConfigError
 from pilot_core.registry import loader
 from pilot_core.telemetry.problems import Problems
@@ -38,22 +40,43 @@ _TOKEN_BYTES = 32
 class Identity:
     """Lives as long as the daemon. `state` is the state directory, which is ours alone."""
 
-    def __init__(self, settings: Settings, state: Path, clock: Clock, problems: Problems) -> None:
-        """Opens the authority, or makes the first one. Raises StateError."""
+    def __init__(
+        self,
+        settings: Settings,
+        state: Path,
+        clock: Clock,
+        problems: Problems,
+        *,
+        attestor: attestors.Find = lambda name: None,
+    ) -> None:
+        """Opens the authority, or makes the first one; `attestor` finds the adapter that vouches
+        under a name. Raises StateError, ConfigError."""
         self.audit = AuditLog(state / AUDIT, clock)
         self.authority = authority(settings, state, clock, audit=self.audit)
         self.ledger = Ledger(clock)
         self.holders = Holders(self.ledger, clock)
         domain = self.authority.trust_domain
         self.tokens = JoinTokens(self.authority.journal, domain, clock, self.audit)
-        self.proofs = (ByCertificate(self.authority, clock),)
+        proofs = attestors.made(settings, self.authority, clock, attestor)
+        known = ByCertificate(self.authority, clock)
+        of_platforms = [p for p in proofs.values() if not isinstance(p, Possession)]
+        self.proofs = (known, Tokens(of_platforms))
         """What proves who somebody is without being used up."""
         self.issuing = Issuing(
             self.authority,
-            (*self.proofs, self.tokens),
+            (known, Tokens([self.tokens, *of_platforms])),
             self.audit,
             ledger=self.ledger,
         )
+        self.certificate = ServerCertificate(self.authority, settings.identity.dns_names)
+        own = IdentityService(
+            self.issuing,
+            self.authority,
+            self.holders,
+            known=known,
+            proofs={JOIN_TOKEN: TokenProof(self.tokens)} | attestors.as_proofs(proofs),
+        )
+        self.methods: Methods = {**istio_service.methods(self.issuing), **own.methods()}
         self.rotating = Rotating(
             self.authority,
             self.holders,
@@ -61,15 +84,6 @@ class Identity:
             problems,
             folder=settings.identity.authority_dir,
         )
-        self.certificate = ServerCertificate(self.authority, settings.identity.dns_names)
-        own = IdentityService(
-            self.issuing,
-            self.authority,
-            self.holders,
-            known=self.proofs[0],
-            proofs={JOIN_TOKEN: TokenProof(self.tokens)},
-        )
-        self.methods: Methods = {**istio_service.methods(self.issuing), **own.methods()}
         self.token_file = settings.admin.token_file or _admin_token(state)
 
     def close(self) -> None:

@@ -73,7 +73,13 @@ class Parts:
     def _identity(self, settings: Settings, state_file: Path | None) -> Identity | None:
         if settings.xds.secure_address is None or state_file is None:
             return None
-        return Identity(settings, state_file.parent, self.clock, self.problems)
+        return Identity(
+            settings,
+            state_file.parent,
+            self.clock,
+            self.problems,
+            attestor=lambda name: self.hub.attestor(name),
+        )
 
     def _secure(self, settings: Settings) -> SecureListener | None:
         if self.identity is None or settings.xds.secure_address is None:

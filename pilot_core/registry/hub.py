@@ -19,7 +19,7 @@ from typing import NoReturn, TypeAlias
 
 import msgspec
 
-from pilot_core.adapter import Adapter, Config, Host, Metrics
+from pilot_core.adapter import Adapter, Attestor, Config, Host, Metrics
 from pilot_core.clock import Clock
 from pilot_core.model import Claim, Delta, Problem, RecordKey, World
 from pilot_core.registry import confined, merging
@@ -167,6 +167,13 @@ class Hub:
             for name, running in self._running.items()
             if running.registration.required
         }
+
+    def attestor(self, name: str) -> Attestor | None:
+        """The adapter of this name where it vouches for workloads; None where there is none, or it
+        has not begun yet."""
+        running = self._running.get(name)
+        adapter = running.supervisor.adapter if running else None
+        return adapter if isinstance(adapter, Attestor) else None
 
     def release(self, name: str) -> bool:
         """Let a held sweep go through. False where none is held. Raises KeyError."""

@@ -60,6 +60,11 @@ class Supervisor:
         self._known_bugs: set[tuple[str, ...]] = set()
         self._last_outage = ""
 
+    @property
+    def adapter(self) -> Adapter | None:
+        """What runs; None before its first session."""
+        return self._adapter
+
     def close(self) -> None:
         """From now on, nothing that the adapter puts has an effect."""
         self._status.interrupted()

@@ -4,10 +4,11 @@ configuration."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any, NamedTuple
 
 import grpc
+import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from grpc import aio
 
@@ -63,15 +64,29 @@ class Client:
         *chain, roots = CertificateResponse.FromString(data).cert_chain
         return Identity(key, "".join(chain), roots)
 
-    async def first_clusters(self, node_id: str, metadata: dict[str, str] | None = None) -> Said:
+    async def knock(self, token: str = "") -> tuple[grpc.StatusCode, str]:
+        """How a stream ends on which nothing is said: gRPC's client would answer "internal" to a
+        write that comes after the refusal."""
+        headers = (("authorization", f"Bearer {token}"),) if token else ()
+        async with self.channel() as channel:
+            stream = channel.stream_stream(f"{ADS}DeltaAggregatedResources")(metadata=headers)
+            return await stream.code(), await stream.details()
+
+    async def first_clusters(
+        self, node_id: str, metadata: dict[str, str] | None = None, *, token: str = ""
+    ) -> Said:
         """The first response to a subscription to all clusters."""
         who = node(node_id)
         if metadata:
             who.metadata.update(metadata)
         asked = delta(ResourceType.CLUSTER, ["*"], node=who)
         async with self.channel() as channel:
-            stream = channel.stream_stream(f"{ADS}DeltaAggregatedResources")()
-            await stream.write(asked)
+            headers = (("authorization", f"Bearer {token}"),) if token else ()
+            call = channel.stream_stream(f"{ADS}DeltaAggregatedResources")
+            stream = call(metadata=headers)
+            with contextlib.suppress(aio.AioRpcError):
+                # A write to a stream that is refused at once fails, without saying why.
+                await stream.write(asked)
             data = await stream.read()
             if data is grpc.aio.EOF:
                 raise aio.AioRpcError(
@@ -81,3 +96,10 @@ class Client:
                     await stream.details(),
                 )
             return read(Variant.DELTA, data)
+
+
+async def refusal(call: Awaitable[object]) -> tuple[grpc.StatusCode, str]:
+    """The status with which a call is refused."""
+    with pytest.raises(aio.AioRpcError) as refused:
+        await call
+    return refused.value.code(), refused.value.details() or ""
