@@ -34,7 +34,8 @@ VERBS = st.one_of(
     st.tuples(st.just("drop"), st.sampled_from(SOURCES), st.none()),
     st.tuples(st.just("resync"), st.sampled_from(["a/", "b/", ""]), PUTS),
     st.tuples(st.just("failed resync"), st.just(""), PUTS),
-    st.tuples(st.just("sync"), st.none(), st.none()),
+    st.tuples(st.just("sync"), st.sampled_from(["", "", "a/", "b/"]), st.none()),
+    st.tuples(st.just("lose"), st.sampled_from(["a/", "b/"]), st.none()),
     st.tuples(st.just("end"), st.none(), st.none()),
     st.tuples(st.just("wait"), st.none(), st.none()),
 )
@@ -42,11 +43,17 @@ STEPS = st.lists(st.tuples(st.sampled_from(REGISTRIES), VERBS), min_size=15, max
 
 
 class Model:
-    """One registry as the contract describes it: sources, and those this session has put."""
+    """One registry as the contract describes it: sources, those that this session has put, and
+    the parts that it has read and lost."""
 
     def __init__(self) -> None:
         self.sources: dict[str, list] = {}
+        self.begin()
+
+    def begin(self) -> None:
         self.seen: set[str] = set()
+        self.read: set[str] = set()
+        self.lost: set[str] = set()
         self.is_synced = False
 
     def do(self, verb: str, where: str, what) -> None:
@@ -55,19 +62,38 @@ class Model:
         elif verb == "resync":
             for source, records in what.items():
                 self.put(source, records)
-            self.keep(lambda s: not s.startswith(where) or s in what)
-        elif verb == "sync" and not self.is_synced:
-            self.is_synced = True
-            self.keep(lambda s: s in self.seen)
+            self.lost.discard(where)
+            self.sweep(where, what)
+            self.get_synced()
+        elif verb == "lose":
+            self.read.discard(where)
+            self.lost.add(where)
+        elif verb == "sync" and where not in self.read:
+            self.read.add(where)
+            self.lost.discard(where)
+            if where:
+                self.sweep(where, self.seen)
+            self.get_synced()
         elif verb == "end":
-            self.seen, self.is_synced = set(), False
+            self.begin()
+
+    def get_synced(self) -> None:
+        known = {source for source, records in self.sources.items() if records}
+        is_unknown = any(not any(s.startswith(part) for s in known) for part in self.lost)
+        if "" in self.read and not self.is_synced and not is_unknown:
+            self.is_synced = True
+            self.sweep("", self.seen)
 
     def put(self, source: str, records: list) -> None:
         self.seen.add(source)
         self.sources[source] = records
 
-    def keep(self, wanted) -> None:
-        self.sources = {s: r for s, r in self.sources.items() if wanted(s)}
+    def sweep(self, where: str, there) -> None:
+        self.sources = {
+            source: records
+            for source, records in self.sources.items()
+            if not source.startswith(where) or source in there or source[:2] in self.lost
+        }
 
 
 def expected(models: dict[str, Model]) -> tuple[dict, dict]:
@@ -111,7 +137,9 @@ class Registry:
         elif verb == "drop":
             self.sink.drop(where)
         elif verb == "sync":
-            self.sink.synced()
+            self.sink.synced(where)
+        elif verb == "lose":
+            self.sink.keep(where, "no path to it")
         elif verb == "end":
             self.over.set()
         elif "resync" in verb:
