@@ -125,7 +125,10 @@ class _Reading:
         self._refused.extend(read.refused)
         found: dict[str, list[Said]] = {}
         for record in read.records:
-            found.setdefault(record.hostname, []).append(record)
+            if isinstance(record, Trust):
+                self._trust.take(record, root, Findings(self._path))
+            else:
+                found.setdefault(record.hostname, []).append(record)
         for hostname, records in found.items():
             if hostname in self._services:
                 message = f"{hostname} is in this file already: only the first one counts"
@@ -133,6 +136,7 @@ class _Reading:
             self._services.setdefault(hostname, tuple(records))
         if read.refused:
             self._refused_names |= _hosts(root)
+            self._trust.keep(objects.record_kind(root))
 
     def catalogue(self) -> Catalogue:
         kept = {

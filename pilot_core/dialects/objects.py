@@ -12,13 +12,14 @@ from typing import TypeAlias
 import msgspec
 
 from pilot_core.dialects.convert import Said
-from pilot_core.dialects.istio import service_entry
+from pilot_core.dialects.istio import peer_authentication, service_entry
 from pilot_core.document import Findings, Scalar, documents
 from pilot_core.document import Mapping as Tree
 from pilot_core.document.words import nearest
 from pilot_core.errors import Finding
+from pilot_core.model import Inbound, Trust
 
-Decode: TypeAlias = Callable[[Tree, Findings], Iterable[Said]]
+Decode: TypeAlias = Callable[[Tree, Findings], Iterable[Said | Trust]]
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -47,6 +48,13 @@ KINDS: Mapping[str, Kind] = {
             versions=("v1", "v1beta1", "v1alpha3"),
             decode=service_entry.decode,
         ),
+        Kind(
+            group="security.istio.io",
+            name="PeerAuthentication",
+            plural="peerauthentications",
+            versions=("v1", "v1beta1"),
+            decode=peer_authentication.decode,
+        ),
     )
 }
 """By resource."""
@@ -55,7 +63,7 @@ KINDS: Mapping[str, Kind] = {
 class Read(msgspec.Struct, frozen=True):
     """What an object says, and what is wrong with it: nothing is said where anything is."""
 
-    records: tuple[Said, ...] = ()
+    records: tuple[Said | Trust, ...] = ()
     refused: tuple[Finding, ...] = ()
 
 
@@ -79,6 +87,11 @@ def read_json(content: bytes, path: str) -> Read:
         findings.add(root, "expected an object with apiVersion and kind")
         return Read(refused=findings.all)
     return read(root, findings)
+
+
+def record_kind(root: Tree) -> str:
+    """The kind of the records that such a document makes, beside services."""
+    return Inbound.kind if _text(root, "kind") == "PeerAuthentication" else ""
 
 
 def _text(root: Tree, key: str) -> str:

@@ -79,13 +79,21 @@ class Reading:
         for index, item in enumerate(node.items if isinstance(node, Sequence) else ()):
             findings = Findings(path)
             record = _record(kind, item, (((), kind), index), findings)
-            if record is not None and record.key in self._records:
-                findings.add(item, f"{kind}[{index}]: {record.name} is in this file already")
-            elif record is not None:
-                self._records[record.key] = record
-            if len(findings):
+            if record is not None:
+                self.take(record, item, findings, f"{kind}[{index}]: ")
+            else:
                 self._kinds_refused.add(kind)
+                self.refused.extend(findings.all)
+
+    def take(self, record: Trust, node: Node, findings: Findings, what: str = "") -> None:
+        """A record, from a list or from a document of its own."""
+        if self._records.setdefault(record.key, record) is not record:
+            findings.add(node, f"{what}{record.name} is in this file already")
             self.refused.extend(findings.all)
+
+    def keep(self, kind: str) -> None:
+        """A document of a dialect is wrong: what it may have said before stays."""
+        self._kinds_refused.add(kind)
 
     def records(self) -> dict[RecordKey, Trust]:
         return dict(self._all())

@@ -17,6 +17,7 @@ import msgspec
 from pilot_core.dialects import entries
 from pilot_core.dialects.convert import Converter, Said
 from pilot_core.dialects.entries import EndpointEntry, Number, PortEntry, Weight
+from pilot_core.dialects.istio import metadata
 from pilot_core.dialects.steps import Steps, follow
 from pilot_core.document import Decoder, Findings, Node
 from pilot_core.document import Mapping as Tree
@@ -81,11 +82,6 @@ class _Spec(msgspec.Struct, frozen=True, rename="camel"):
     subject_alt_names: tuple[str, ...] = ()
 
 
-class _Metadata(msgspec.Struct, frozen=True):
-    name: str
-    namespace: str = "default"
-
-
 class _Object(msgspec.Struct, frozen=True):
     api_version: str = msgspec.field(name="apiVersion")
     kind: str
@@ -100,19 +96,8 @@ def decode(root: Tree, findings: Findings) -> Iterable[Said]:
     found = decoder.decode(root, _Object)
     if found is None:
         return ()
-    metadata = _metadata(found.metadata, decoder)
-    return _Reading(root, found.spec, metadata.namespace, decoder).records()
-
-
-def _metadata(node: Node, decoder: Decoder) -> _Metadata:
-    """Platforms put many keys there: only two of them mean something here."""
-    known = {
-        key: entry
-        for key, entry in (node.entries.items() if isinstance(node, Tree) else ())
-        if key in ("name", "namespace")
-    }
-    read = decoder.decode(Tree(known, node.line, node.column), _Metadata, ((), "metadata"))
-    return read or _Metadata("")
+    about = metadata.read(found.metadata, decoder)
+    return _Reading(root, found.spec, about.namespace, decoder).records()
 
 
 class _Reading:
