@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pilot_adapter_cloudfoundry import trust
+from pilot_adapter_cloudfoundry import attest, trust
 from pilot_adapter_cloudfoundry.cells import Cells
 from pilot_adapter_cloudfoundry.config import CloudFoundryConfig, NatsConfig
 from pilot_adapter_cloudfoundry.convert import Context
@@ -22,6 +22,7 @@ from pilot_adapter_cloudfoundry.kinds import Kind, kinds
 from pilot_adapter_cloudfoundry.publisher import Publisher
 from pilot_core.adapter import Adapter, Denied, Finding, Host, Sink, Unavailable
 from pilot_core.aio import Backoff
+from pilot_core.model import Evidence, Workload
 
 _BBS, _NATS, _ROOTS = "bbs", "nats", trust.SOURCE
 
@@ -73,6 +74,22 @@ class CloudFoundry(Adapter):
                 listen = self._listen if self._cells is None else self._listen_apart
                 group.create_task(listen(self._config.nats, publisher))
         raise Unavailable("the session has ended")
+
+    async def attest(self, evidence: Evidence) -> Workload:
+        """`pilot_core.adapter.Attestor`: the process whose instance presents its certificate."""
+        if evidence.kind != attest.KIND:
+            raise Denied(f"a proof of kind {evidence.kind[:40]!r} is none of an instance")
+        path, cells = self._config.instance_ca_file, self._cells
+        if path is None or cells is None:
+            raise Denied("instances are known by `bbs` and `instance_ca_file`, which are not set")
+        proof = attest.proof(evidence.payload)
+        said = attest.identity(proof, trust.read(path), self.host.clock.now())
+        limits = self._config.attestation
+        if cells.age() > limits.stale:
+            raise Unavailable(f"the BBS has not been read for {cells.age():.0f} s")
+        if cells.age() and cells.diego.instance(said.guid) is None:
+            raise Unavailable(f"{said.guid} is not known, and the BBS cannot be read now")
+        return attest.workload(said, cells.diego, evidence.peer if limits.check_peer else "")
 
     async def _trust(self, roots: str, path: Path, publisher: Publisher) -> None:
         await trust.follow(

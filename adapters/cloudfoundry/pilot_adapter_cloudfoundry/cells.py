@@ -7,6 +7,7 @@ Rule 2: however the stream ends, what was told is kept, and everything is listed
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -30,6 +31,11 @@ class Cells:
         self.diego = diego
         self._config, self._host = config, host
         self._files = TlsFiles(config.ca_file, config.cert_file, config.key_file)
+        self._is_current, self._lost = False, -math.inf
+
+    def age(self) -> float:
+        """Seconds since what is known was the whole truth; 0 while it is followed."""
+        return 0.0 if self._is_current else self._host.clock.monotonic() - self._lost
 
     async def run(self, has_read: Callable[[], None], on_change: Callable[[], None]) -> NoReturn:
         """Follow until the stream ends. Raises Unavailable or Denied, also in groups."""
@@ -43,6 +49,8 @@ class Cells:
                     self._take(event, on_change)
                 raise Unavailable(f"{self._config.url} has ended the stream of events")
         finally:
+            if self._is_current:
+                self._is_current, self._lost = False, self._host.clock.monotonic()
             await bbs.close()
         raise AssertionError("not reached: the stream ends by an error only")
 
@@ -63,6 +71,7 @@ class Cells:
                 self._host.log.warning("a list has lost much: it has to be confirmed")
                 await self._host.clock.sleep(_CONFIRM)
             else:
+                self._is_current = True
                 has_read()
                 await self._host.clock.sleep(self._config.resync)
             self.diego.ask()

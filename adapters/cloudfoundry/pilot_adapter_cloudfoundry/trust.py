@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from pilot_core.adapter import Host, Sink
+from pilot_core.adapter import Host, Sink, Unavailable
 from pilot_core.model import Roots
 
 _LOOK = 5.0
@@ -22,9 +22,9 @@ async def follow(
     trouble = ""
     while True:
         try:
-            text = _read(path)
-        except (OSError, UnicodeDecodeError) as error:
-            words = f"{path} cannot be read: {type(error).__name__}"
+            text = read(path)
+        except Unavailable as error:
+            words = str(error)
             if words != trouble:
                 sink.warn(words, source=SOURCE, origin=str(path))
             trouble = words
@@ -36,5 +36,9 @@ async def follow(
         await host.clock.sleep(_LOOK)
 
 
-def _read(path: Path) -> str:
-    return path.read_text()
+def read(path: Path) -> str:
+    """What is in the file now. Raises Unavailable."""
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unavailable(f"{path} cannot be read: {type(error).__name__}") from None
