@@ -12,6 +12,7 @@ from pilot_core.adapter import Config, ConfigError, Finding
 from pilot_core.document import Duration
 
 _NATS = ("nats", "tls")
+_FILES = ("client_secret_file", "credentials_file", "ca_file", "cert_file", "key_file")
 
 
 class BbsConfig(Config, frozen=True, kw_only=True):
@@ -66,6 +67,48 @@ class SegmentsConfig(Config, frozen=True):
         return segment in self.names if segment else self.mode == "shared-and-segments"
 
 
+class UaaConfig(Config, frozen=True, kw_only=True):
+    """Who we are to the foundation's APIs: a client of its UAA."""
+
+    client_id: Annotated[str, msgspec.Meta(examples=["pilot-core"])]
+    """The client; it needs the authority `cloud_controller.global_auditor` for `api`, and
+    `routing.routes.read` for `routing_api`."""
+    client_secret_file: Annotated[Path, msgspec.Meta(examples=["/etc/pilot-core/uaa.secret"])]
+    """A file with the client's secret; read again with every token."""
+    url: str = ""
+    """Where the UAA is, `https://HOST[:PORT]`; the Cloud Controller says it where this does not."""
+    ca_file: Path | None = None
+    """Certificates of the authorities to trust instead of the system's, as PEM."""
+
+
+class ApiConfig(Config, frozen=True, kw_only=True):
+    """The Cloud Controller, which knows what users call things."""
+
+    url: Annotated[str, msgspec.Meta(examples=["https://api.sys.example.com"])]
+    """`https://HOST[:PORT]`."""
+    ca_file: Path | None = None
+    """Certificates of the authorities to trust instead of the system's, as PEM."""
+    interval: Duration = Duration(120)
+    """How often everything is read; less often where it says that we ask too much."""
+    label_prefix: str = "label.cf/"
+    """What stands before users' labels, so that they are never taken for the platform's."""
+
+
+class RoutingApiConfig(Config, frozen=True, kw_only=True):
+    """The Routing API, which knows TCP routes of what does not run on Diego."""
+
+    url: str = "https://routing-api.service.cf.internal:3001"
+    """`https://HOST:PORT`."""
+    ca_file: Path | None = None
+    """Certificates of the authorities to trust instead of the system's, as PEM."""
+    cert_file: Path | None = None
+    """The certificate to show, as PEM; with `key_file`. Read again when it has changed."""
+    key_file: Path | None = None
+    """The key of that certificate."""
+    resync: Duration = Duration(60)
+    """How often everything is listed, besides following events."""
+
+
 class AttestationConfig(Config, frozen=True):
     """How instances prove who they are, by their identity certificates."""
 
@@ -90,6 +133,13 @@ class CloudFoundryConfig(Config, frozen=True):
     """Certificates of the authorities that sign for instances (instance identity), as PEM: several
     while one replaces another. Read again when it has changed. Without it, proxies speak to no
     instance that has a TLS port."""
+    uaa: UaaConfig | None = None
+    """Who we are to the foundation's APIs; needed by `api` and `routing_api`."""
+    api: ApiConfig | None = None
+    """The Cloud Controller: users' labels, revisions, weights, TCP domains and network policies.
+    Nothing waits for it."""
+    routing_api: RoutingApiConfig | None = None
+    """The Routing API: TCP routes of what does not run on Diego."""
     addresses: Literal["auto", "host", "container"] = "auto"
     """Where callers reach instances: at their cells, or in the containers' network, which only
     those within it do; `auto` goes by what the cell says."""
@@ -111,7 +161,7 @@ class CloudFoundryConfig(Config, frozen=True):
     """The ports of internal routes, as callers use them, where NATS alone tells of them."""
 
     def __post_init__(self) -> None:
-        findings = [*_nats(self.nats), *_bbs(self.bbs)]
+        findings = [*_nats(self.nats), *_bbs(self.bbs), *_apis(self)]
         findings += [
             Finding(name, 0, 0, "it has to be longer than nothing")
             for name in ("settle", "ttl", "internal_ttl")
@@ -133,9 +183,9 @@ class CloudFoundryConfig(Config, frozen=True):
         found = []
         if self.instance_ca_file is not None:
             found.append(("instance_ca_file", self.instance_ca_file))
-        for section in ("bbs", "nats"):
+        for section in ("bbs", "nats", "uaa", "api", "routing_api"):
             settings = getattr(self, section)
-            for key in ("credentials_file", "ca_file", "cert_file", "key_file"):
+            for key in _FILES:
                 path = getattr(settings, key, None)
                 if path is not None:
                     found.append((f"{section}.{key}", path))
@@ -163,6 +213,30 @@ def _nats(config: NatsConfig | None) -> list[Finding]:
     if (config.cert_file is None) != (config.key_file is None):
         words = "cert_file and key_file are given together"
         found.append(Finding("nats.cert_file", 0, 0, words))
+    return found
+
+
+def _apis(config: CloudFoundryConfig) -> list[Finding]:
+    uaa, api, routing = config.uaa, config.api, config.routing_api
+    words, found = "expected https://HOST:PORT", []
+    for name, section in (("api", api), ("routing_api", routing)):
+        if section is not None and not is_url(section.url):
+            found.append(Finding(f"{name}.url", 0, 0, words))
+        if section is not None and uaa is None:
+            found.append(Finding(name, 0, 0, "it needs `uaa`"))
+    if uaa is not None and uaa.url and not is_url(uaa.url):
+        found.append(Finding("uaa.url", 0, 0, words))
+    if uaa is not None and not uaa.url and api is None:
+        found.append(Finding("uaa.url", 0, 0, "give it where there is no `api` to ask for it"))
+    for name, seconds in (
+        ("api.interval", api.interval if api else 1),
+        ("routing_api.resync", routing.resync if routing else 1),
+    ):
+        if seconds <= 0:
+            found.append(Finding(name, 0, 0, "it has to be longer than nothing"))
+    if routing is not None and (routing.cert_file is None) != (routing.key_file is None):
+        words = "cert_file and key_file are given together"
+        found.append(Finding("routing_api.cert_file", 0, 0, words))
     return found
 
 

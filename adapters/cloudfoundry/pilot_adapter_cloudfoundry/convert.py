@@ -6,21 +6,19 @@ route service is gone around, and no request for a path reaches another applicat
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 
 import msgspec
 
+from pilot_adapter_cloudfoundry import policies, weights
 from pilot_adapter_cloudfoundry.config import CloudFoundryConfig
 from pilot_adapter_cloudfoundry.lrp import CONTAINER_TLS
+from pilot_adapter_cloudfoundry.names import Names
 from pilot_adapter_cloudfoundry.route import Pools, Route
 from pilot_core.model import Endpoint, Endpoints, Health, Locality, Port, Protocol, Record, Service
 
 _HTTP = 80
 _SHOWN = 3
-
-
-def _tcp_hostname(group: str) -> str:
-    return f"tcp-{group}".lower()
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -29,8 +27,17 @@ class Context(msgspec.Struct, frozen=True):
     config: CloudFoundryConfig
     roots: str = ""
     """The name of those that sign for instances."""
-    tcp_hostname: Callable[[str], str] = _tcp_hostname
-    """The name under which a router group's ports are reached."""
+    names: Names = Names()
+    hostnames: Mapping[str, tuple[str, ...]] = {}
+    """The names under which each application is known, sorted."""
+
+    @property
+    def label_prefix(self) -> str:
+        return self.config.api.label_prefix if self.config.api is not None else ""
+
+    def tcp_hostname(self, group: str) -> str:
+        """The name under which a router group's ports are reached."""
+        return self.names.tcp_domains.get(group) or f"tcp-{group}".lower()
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -51,8 +58,10 @@ def external(hostname: str, pools: Pools, context: Context) -> Made:
     service = Service(hostname=hostname, ports=(Port("http", _HTTP, protocol),))
     if problem:
         return Made((service,), (problem,))
+    shares = weights.shares(hostname, routes, context.names)
     endpoints = tuple(
-        endpoint(route, (("http", route.port),), context) for route in _settled(routes)
+        endpoint(route, (("http", route.port),), context, weight=weight)
+        for route, weight in zip(_settled(routes), shares, strict=True)
     )
     return Made((service, Endpoints(hostname=hostname, endpoints=endpoints)))
 
@@ -75,7 +84,9 @@ def internal(hostname: str, pools: Pools, context: Context) -> Made:
         for _, found in sorted(by_instance.items())
     )
     service = Service(hostname=hostname, ports=ports)
-    return Made((service, Endpoints(hostname=hostname, endpoints=endpoints)))
+    apps = {route.app for routes in pools.values() for route in routes if route.app}
+    allowed = policies.authorization(hostname, apps, context.names.policies, context.hostnames)
+    return Made((service, Endpoints(hostname=hostname, endpoints=endpoints), *allowed))
 
 
 def tcp(group: str, pools: Pools, context: Context) -> Made:
@@ -94,7 +105,9 @@ def tcp(group: str, pools: Pools, context: Context) -> Made:
     return Made((service, Endpoints(hostname=hostname, endpoints=endpoints)))
 
 
-def endpoint(route: Route, ports: tuple[tuple[str, int], ...], context: Context) -> Endpoint:
+def endpoint(
+    route: Route, ports: tuple[tuple[str, int], ...], context: Context, *, weight: int = 1
+) -> Endpoint:
     """`tls_name` is the instance's guid: a port that another instance has now does not answer."""
     region = context.config.region
     has_place = region and route.zone
@@ -103,7 +116,8 @@ def endpoint(route: Route, ports: tuple[tuple[str, int], ...], context: Context)
         ports=ports,
         health=route.health,
         locality=Locality(region, route.zone) if has_place else Locality(region),
-        labels=route.labels,
+        labels=context.names.labels(route.labels, context.label_prefix),
+        weight=weight,
         workload=route.app,
         tls_name=route.tls_name,
         tls_roots=context.roots if route.tls_name else "",

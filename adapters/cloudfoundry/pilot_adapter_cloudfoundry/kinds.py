@@ -53,6 +53,9 @@ class Kind:
         taken = {route.address for pool in own.values() for route in pool}
         for routes in self._others:
             for part, pool in routes.pools(name).items():
+                if self.name == "tcp" and part in own:
+                    # A port of the TCP routers leads to one application: Diego's, if it is Diego's.
+                    continue
                 more = tuple(r for r in pool if r.address not in taken and not self._is_known(r))
                 if more:
                     own[part] = own.get(part, ()) + more
@@ -70,9 +73,14 @@ class Kind:
 
 
 def kinds(
-    config: CloudFoundryConfig, diego: Diego | None, router: Routes, discovery: Routes
+    config: CloudFoundryConfig,
+    diego: Diego | None,
+    router: Routes,
+    discovery: Routes,
+    tcp_routes: Routes | None = None,
 ) -> tuple[Kind, ...]:
-    """HTTP routes, internal ones, and TCP routes; what NATS tells is `router` and `discovery`."""
+    """HTTP routes, internal ones, and TCP routes; what NATS tells is `router` and `discovery`, what
+    the Routing API does is `tcp_routes`."""
     http = exposure.http(diego, config) if diego else None
     internal = exposure.internal(diego, config) if diego else None
     tcp = exposure.tcp(diego, config) if diego else None
@@ -80,5 +88,5 @@ def kinds(
         Kind("http", convert.external, http, router, diego=diego),
         # Everything that NATS tells of internal routes is Diego's.
         Kind("internal", convert.internal, internal, *([] if diego else [discovery]), diego=diego),
-        Kind("tcp", convert.tcp, tcp, diego=diego),
+        Kind("tcp", convert.tcp, tcp, *([tcp_routes] if tcp_routes else []), diego=diego),
     )

@@ -38,7 +38,7 @@ class Publisher:
         self._kinds, self._context, self._host = kinds, context, host
         self._troubles, self._told = troubles, dict[str, str]()
         self._unread, self._waived = set(parts), set[str]()
-        self._is_open = False
+        self._is_open = self._is_retold = False
         self._put: set[str] = set()
         self._has_changed = asyncio.Event()
 
@@ -51,6 +51,11 @@ class Publisher:
         """Do not wait for this part before the first put: it is known from before, or cannot be
         read for now."""
         self._waived.add(part)
+        self.nudge()
+
+    def retell(self, context: Context) -> None:
+        """What besides the routes decides about them has changed: all names are put anew."""
+        self._context, self._is_retold = context, True
         self.nudge()
 
     def nudge(self) -> None:
@@ -70,9 +75,10 @@ class Publisher:
             await self._host.clock.sleep(_GATHER)
 
     async def _publish(self) -> None:
-        is_first, self._is_open = not self._is_open, True
+        is_anew = self._is_retold or not self._is_open
+        self._is_open, self._is_retold = True, False
         for kind in self._kinds:
-            names = kind.take_changed() | (kind.names() if is_first else set())
+            names = kind.take_changed() | (kind.names() if is_anew else set())
             for count, name in enumerate(sorted(names), 1):
                 self._put_name(kind, name)
                 if count % _AT_ONCE == 0:

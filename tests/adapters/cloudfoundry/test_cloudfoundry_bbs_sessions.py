@@ -100,7 +100,7 @@ async def test_an_error_inside_a_good_status_leaves_everything_as_it_was(
     cart.bbs.actual.clear()
     assert f"error {type}: boom" in await ending(cart)
     assert EP == cart.eps(H)
-    assert EP == [(f"{i.address}:61011", i.guid) for i in cart.adapter.diego.serving(CART)]
+    assert EP == [(f"{i.address}:61011", i.guid) for i in cart.adapter.parts.diego.serving(CART)]
 
 
 async def test_an_answer_that_is_no_message_is_told_without_its_content(cart: Following) -> None:
@@ -173,10 +173,10 @@ async def test_a_list_that_has_lost_much_is_believed_when_the_next_one_says_the_
             assert 3 == len(found.eps(H))
             del found.bbs.actual["i1"], found.bbs.actual["i2"]
             await clock.advance(61)
-            while not found.adapter.diego.is_holding:
+            while not found.adapter.parts.diego.is_holding:
                 await found.bbs.turn()
             assert 3 == len(found.eps(H))
-            while found.adapter.diego.is_holding:
+            while found.adapter.parts.diego.is_holding:
                 await clock.advance(1)
                 await found.bbs.turn()
             await clock.advance(1)
@@ -271,7 +271,7 @@ async def test_no_key_of_the_foundation_is_in_the_log_or_in_what_is_kept(
         assert any(secret.encode() in e.value for e in cart.bbs.desired[CART].routes.routes)
         cart.bbs.desire(desired(CART, http=[http_route(H)], tags={"app_name": "renamed"}))
         await cart.sink.until(lambda: "renamed" in str(cart.sink.endpoints(H)))
-        held = f"{cart.sink.sources}{cart.adapter.diego.desired(CART)}{cart.sink.problems}"
+        held = f"{cart.sink.sources}{cart.adapter.parts.diego.desired(CART)}{cart.sink.problems}"
     assert secret not in caplog.text + held
 
 
