@@ -11,6 +11,11 @@ from pilot_adapter_cloudfoundry.wire import MESSAGES
 
 CELL = "10.0.16.10"
 GROUP = "452aad98-dbb4-4de7-7ff7-6f63386949fd"
+KEY = "-----BEGIN RSA PRIVATE KEY----- of an application"
+ENVIRONMENT = "DATABASE_URL=postgres://app:hunter2-of-an-application@db"
+"""What a DesiredLRP holds besides: nobody may read it."""
+_UNDECLARED = bytes([0xE2, 0x03, len(ENVIRONMENT)]) + ENVIRONMENT.encode()
+"""As field 60, which no schema of ours has."""
 Message = Any
 
 
@@ -49,15 +54,16 @@ def desired(
     tags: Mapping[str, str] | None = None,
     segment: str = "",
 ) -> Message:
-    """A DesiredLRP; the key of `diego-ssh` is among its routes, as in life."""
+    """A DesiredLRP; the key of `diego-ssh` is among its routes, and an environment in it."""
     made = MESSAGES["DesiredLRP"](
         process_guid=process, domain=domain, instances=instances, ports=ports, log_guid=app
     )
+    made.MergeFromString(_UNDECLARED)
     routes = {
         "cf-router": list(http),
         "tcp-router": list(tcp),
         "internal-router": [{"hostname": hostname} for hostname in internal],
-        "diego-ssh": {"container_port": 2222, "private_key": "-----BEGIN RSA PRIVATE KEY-----"},
+        "diego-ssh": {"container_port": 2222, "private_key": KEY},
     }
     for kind, entries in routes.items():
         if entries:

@@ -35,6 +35,10 @@ class NatsServer(Server):
         self.process = self._own(Process(command, self.folder / "log", self._is_ready))
         await self.process.start()
 
+    async def turn(self) -> None:
+        """Let what has been said arrive."""
+        await asyncio.sleep(0.01)
+
     async def _is_ready(self) -> bool:
         """It speaks first."""
         reader, writer = await asyncio.open_connection(LOOPBACK, self.port)

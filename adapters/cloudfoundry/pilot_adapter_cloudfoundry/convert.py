@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from pilot_adapter_cloudfoundry import policies, weights
+from pilot_adapter_cloudfoundry import policies, traffic, weights
 from pilot_adapter_cloudfoundry.config import CloudFoundryConfig
 from pilot_adapter_cloudfoundry.lrp import CONTAINER_TLS
 from pilot_adapter_cloudfoundry.names import Names
@@ -49,21 +49,22 @@ class Made(msgspec.Struct, frozen=True):
 
 def external(hostname: str, pools: Pools, context: Context) -> Made:
     """The service of an HTTP route: its port is the one that the foundation's routers have."""
-    problem = _unservable(hostname, pools)
-    if "" not in pools:
-        return Made((), (problem,) if problem else ())
-    routes = pools[""]
+    if not pools:
+        return Made()
+    routes, by_path = pools.get("", ()), _foreign(pools)
+    asked = traffic.asked(hostname, pools, by_path=bool(by_path))
+    problem = _unservable(hostname, pools, by_path)
     is_http2 = bool(routes) and all(route.is_http2 for route in routes)
     protocol = Protocol.HTTP2 if is_http2 else Protocol.HTTP
     service = Service(hostname=hostname, ports=(Port("http", _HTTP, protocol),))
     if problem:
-        return Made((service,), (problem,))
+        return Made((service, *asked), (problem,))
     shares = weights.shares(hostname, routes, context.names)
     endpoints = tuple(
         endpoint(route, (("http", route.port),), context, weight=weight)
         for route, weight in zip(_settled(routes), shares, strict=True)
     )
-    return Made((service, Endpoints(hostname=hostname, endpoints=endpoints)))
+    return Made((service, Endpoints(hostname=hostname, endpoints=endpoints), *asked))
 
 
 def internal(hostname: str, pools: Pools, context: Context) -> Made:
@@ -152,16 +153,20 @@ def _internal_port(number: int) -> Port:
     return Port(f"http-{number}", number, Protocol.HTTP)
 
 
-def _unservable(hostname: str, pools: Pools) -> str:
+def _unservable(hostname: str, pools: Pools, by_path: list[str]) -> str:
     """Why requests for this hostname cannot be routed as the foundation does; empty if they can."""
     if any(route.is_guarded for routes in pools.values() for route in routes):
         return f"{hostname} is not served: a route service or a route policy stands before it"
-    own = pools.get("", ())
-    foreign = [path for path, routes in pools.items() if path and not _is_same(own, routes)]
-    if not foreign:
+    if not by_path:
         return ""
-    shown = ", ".join(foreign[:_SHOWN]) + (" and more" if len(foreign) > _SHOWN else "")
-    return f"{hostname} is not served: routes with paths are not read yet, and it has {shown}"
+    shown = ", ".join(by_path[:_SHOWN]) + (" and more" if len(by_path) > _SHOWN else "")
+    return f"{hostname} is not served: routes by path are not applied yet, and it has {shown}"
+
+
+def _foreign(pools: Pools) -> list[str]:
+    """The paths that lead elsewhere than the hostname itself."""
+    own = pools.get("", ())
+    return [path for path, routes in pools.items() if path and not _is_same(own, routes)]
 
 
 def _is_same(some: tuple[Route, ...], others: tuple[Route, ...]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from pilot_adapter_cloudfoundry.emitters import Emitters
 from pilot_adapter_cloudfoundry.kinds import kinds
 
 from pilot_core.adapter import ConfigError
-from pilot_core.model import Endpoint, Endpoints, Locality, Protocol, Service
+from pilot_core.model import Endpoint, Endpoints, Locality, Protocol, Service, Traffic
 from pilot_core.testing.session import host
 
 CONFIG = CloudFoundryConfig(nats=NatsConfig(servers=("nats://127.0.0.1:4222",)), region="r1")
@@ -32,6 +33,10 @@ class Told:
     @property
     def problems(self) -> tuple[str, ...]:
         return self._made.problems
+
+    @property
+    def traffic(self) -> list[Traffic]:
+        return [r for r in self._made.records if isinstance(r, Traffic)]
 
     @property
     def service(self) -> Service | None:
@@ -91,7 +96,7 @@ def test_no_request_for_a_path_reaches_another_application() -> None:
     told = Told({"app": "web"}, api)
     assert () == told.endpoints
     (problem,) = told.problems
-    assert "routes with paths are not read yet, and it has /api" in problem
+    assert "routes by path are not applied yet, and it has /api" in problem
 
 
 def test_a_path_of_the_same_processes_makes_no_difference() -> None:
@@ -129,3 +134,50 @@ def test_a_server_that_is_none_is_told_without_its_password(url: str) -> None:
         CloudFoundryConfig(nats=NatsConfig(servers=(url,)))
     assert "nats.servers[0]" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_paths_are_told_longest_first_by_whole_segments_and_in_any_case() -> None:
+    def route(path: str, process: str, host: str) -> dict[str, Any]:
+        tags = {"process_id": process}
+        return {"uris": [f"shop.example.com{path}"], "host": host, "app": process, "tags": tags}
+
+    told = Told(
+        route("", "web", "10.0.0.1"),
+        route("/API", "api", "10.0.0.2"),
+        route("/api/v1", "old", "10.0.0.3"),
+        route("/api/v1", "old", "10.0.0.4"),
+    )
+    [traffic] = told.traffic
+    targets = [[(t.subset, t.weight) for t in route.targets] for route in traffic.routes]
+    assert [[("old", 2)], [("api", 1)], [("web", 1)]] == targets
+    patterns = [route.matches[0][0].value for route in traffic.routes if route.matches]
+    first, second = (re.compile(pattern) for pattern in patterns)
+    assert first.fullmatch("/Api/V1/items")
+    assert not first.fullmatch("/api/v1x")
+    assert second.fullmatch("/api")
+    assert second.fullmatch("/api/v2")
+    assert not second.fullmatch("/apix")
+    assert ["api", "old", "web"] == [subset.name for subset in traffic.subsets]
+
+
+@pytest.mark.parametrize(
+    ("options", "balancing", "unread"),
+    [
+        ({"loadbalancing": "round-robin"}, None, ()),
+        ({"loadbalancing": "least-connection"}, "least_request", ()),
+        (
+            {"loadbalancing": "hash", "hash_header": "x-user", "hash_balance": "1.25"},
+            "ring_hash",
+            ("hash by the header x-user", "hash_balance 1.25"),
+        ),
+        ({"loadbalancing": "hash", "hash_balance": "much"}, "ring_hash", ()),
+        ({"loadbalancing": "newest"}, "", ("loadbalancing newest",)),
+    ],
+)
+def test_a_routes_options_are_told_and_it_is_served(
+    options: dict[str, str], balancing: str | None, unread: tuple[str, ...]
+) -> None:
+    told = Told({"options": options})
+    assert 1 == len(told.endpoints)
+    found = [(traffic.balancing, traffic.unread) for traffic in told.traffic]
+    assert ([] if balancing is None else [(balancing, unread)]) == found
