@@ -101,6 +101,13 @@ RECIPES = {
             "about 1 minute",
         ),
         Recipe(
+            "helm",
+            "helm.sh/helm/v3",
+            {"helm": "helm.sh/helm/v3/cmd/helm"},
+            ("version",),
+            "about 3 minutes and 1 GB",
+        ),
+        Recipe(
             "h2spec",
             "github.com/summerwind/h2spec",
             {"h2spec": "github.com/summerwind/h2spec/cmd/h2spec"},
