@@ -124,6 +124,8 @@ async def test_a_server_that_is_somebody_else_gets_no_request(stage):
     await answers(client, 503)
     assert [503] * 10 == [(await client.asks(SHOP))[0] for _ in range(10)]
     assert 0 == app.requests
+    refused = r"cluster.outbound\|80\|\|reviews.shop.mesh.ssl.fail_verify_san"
+    assert 10 <= await client.envoy.stat(refused)
     # The registry had it wrong.
     stage.mesh.write("0.yaml", reviews(at))
     await answers(client, 200)

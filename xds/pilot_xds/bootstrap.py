@@ -30,6 +30,9 @@ _CLUSTER_STATS = (
     "upstream_cx_active",
     "upstream_cx_connect_fail",
     "upstream_cx_total",
+    "ssl.connection_error",
+    "ssl.fail_verify",
+    "ssl.handshake",
     "upstream_rq_active",
     "upstream_rq_completed",
     "upstream_rq_pending_overflow",
@@ -180,7 +183,7 @@ def _socket(text: str) -> dict[str, Any]:
 
 def _stats() -> list[dict[str, Any]]:
     """A cluster's full statistics are half of the memory that it takes in Envoy."""
-    few = "|".join(_CLUSTER_STATS)
+    few = "|".join(_CLUSTER_STATS).replace(".", r"\.")
     return [
         *({"prefix": prefix} for prefix in _STATS),
         {"safe_regex": {"regex": rf"cluster\..*\.({few}).*"}},

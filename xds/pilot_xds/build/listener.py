@@ -23,7 +23,9 @@ _CONNECT_ATTEMPTS = 3
 _API_VERSION = 2
 """v3"""
 _INSPECTION = 1
-"""Seconds that a listener which takes plaintext too waits for a caller's first bytes."""
+"""Seconds that a listener which takes plaintext too waits for the first bytes of a connection that
+may be one on which the server speaks first. HTTP has Envoy's own patience of 15 s: who is slow with
+his hello must not be taken for somebody in plaintext."""
 _LONGEST = 36000
 _JITTER = 10
 """Seconds that bytes may flow over one connection with mutual TLS, and the per cent of that by
@@ -52,8 +54,9 @@ def forwarding(view: ForwardListenerView) -> bytes:
         _forward(chain, view, is_mutual=True)
         if callers.plaintext:
             tls.inspect(made)
-            # A client that waits for the server to speak first says nothing to look at.
-            made.listener_filters_timeout.seconds = _INSPECTION
+            if not view.http:
+                # A client that waits for the server to speak first says nothing to look at.
+                made.listener_filters_timeout.seconds = _INSPECTION
             made.continue_on_listener_filters_timeout = True
             # Not by the transport protocol as well: Envoy would look for other TLS among the chains
             # for TLS alone, and find none.
