@@ -210,9 +210,16 @@ async def test_a_daemon_is_ready_and_serves_without_a_cluster_that_is_dead(home,
             return (await http_get(daemon.admin, "/readyz"))[0] == 200
 
         await until(is_ready, "the daemon to be ready")
-        assert WEB in [s["hostname"] for s in await daemon.items("/api/v1/services")]
-        problems = await daemon.items("/api/v1/problems")
-        assert any("cluster away" in problem["message"] for problem in problems)
+
+        async def serves() -> bool:
+            return WEB in [s["hostname"] for s in await daemon.items("/api/v1/services")]
+
+        async def says_who_is_away() -> bool:
+            problems = await daemon.items("/api/v1/problems")
+            return any("cluster away" in problem["message"] for problem in problems)
+
+        await until(serves, "the service of the cluster that lives")
+        await until(says_who_is_away, "a problem that names the other")
 
 
 async def test_a_cluster_that_dies_keeps_its_endpoints_and_loses_what_went_meanwhile(
