@@ -183,3 +183,16 @@ async def test_roots_are_replaced_and_no_request_fails(foundation):
         foundation.says((two, TWO))
         await load.more(50)
         assert [] == load.failed
+
+
+async def test_a_stale_instance_beside_a_good_one_costs_no_request(foundation):
+    stale, good = await foundation.instance(ONE), await foundation.instance(TWO)
+    foundation.says((stale, "6a1b9c7e-0009-4e0f-5d2a-eeee"), (good, TWO))
+    await foundation.serve()
+
+    async def reached() -> bool:
+        return await foundation.asks() == (200, TWO.encode())
+
+    await until(reached, "the good instance")
+    assert {200} == {(await foundation.asks())[0] for _ in range(50)}
+    assert 0 == stale.requests
