@@ -15,12 +15,14 @@ from registries import registration, running, service
 from roots import pem, roots
 
 
-def test_roots_get_in_and_come_out_of_the_state_file_as_they_were(tmp_path):
-    both = roots(certificates=pem() + pem())
+def test_roots_and_statements_come_out_of_the_state_file_as_they_were_put(tmp_path):
+    strict = InboundTls.STRICT
+    said = Inbound(name="shop/web", namespace="shop", workload="web", ports=((80, strict),))
+    put = (roots(certificates=pem() + pem()), said)
     file = tmp_path / "state.sqlite"
-    replace(file, {("cf", "roots"): (admission.admit(both),)})
+    replace(file, {("cf", "trust"): tuple(admission.admit(record) for record in put)})
 
-    assert {("cf", "roots"): (both,)} == read(file).sources
+    assert {("cf", "trust"): put} == read(file).sources
 
 
 @pytest.mark.parametrize(
