@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from pilot_adapter_kubernetes.adapter import ClustersConfig, Kubernetes, Kuberne
 from pilot_adapter_kubernetes.api import Api
 from pilot_adapter_kubernetes.lock import LeaseLock, LockSettings
 
+import self_signed
 import server_process
 from kube_server import KubeApi
 from pilot_core.adapter import Denied, Term, Unavailable
@@ -31,7 +34,8 @@ NAMESPACE = "pilot-core"
 ALL_ON = (
     "namespaceSelector=mesh=on,remoteClusters=true,nodeAgents={mesh/agent},"
     "authoritySecret=authority,replicas=3,adapters[0].name=files,adapters[0].kind=file,"
-    "adapters[0].config.paths={/etc/files}"
+    "adapters[0].config.paths={/etc/files},customResources={serviceentries.networking.istio.io},"
+    "writeStatus=true,webhook.secret=hook"
 )
 Json = dict[str, Any]
 
@@ -45,6 +49,18 @@ def server() -> Iterator[KubeApi]:
 
 def plain() -> list[Json]:
     return [made for made in yaml.safe_load_all(PLAIN.read_text()) if made]
+
+
+def everything_on() -> list[Json]:
+    """What the chart makes with all its options."""
+    pem = self_signed_pem()
+    bundle = f"webhook.caBundle={base64.b64encode(pem).decode()}"
+    return [made for made in yaml.safe_load_all(rendered(ALL_ON, bundle)) if made]
+
+
+def self_signed_pem() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        return self_signed.write(Path(folder) / "a.pem").read_bytes().partition(b"-----BEGIN P")[0]
 
 
 def rendered(*values: str) -> str:
@@ -134,12 +150,15 @@ def test_the_manifests_are_what_the_chart_says():
 
 
 async def test_a_server_takes_the_chart_with_everything_on(server, tmp_path):
-    objects = [made for made in yaml.safe_load_all(rendered(ALL_ON)) if made]
+    objects = everything_on()
     await taken(server, [*objects, pod_of(objects)])
     found = settings(objects, tmp_path)
     assert ["kubernetes", "files"] == [adapter.name for adapter in found.adapters]
     assert "0.0.0.0:15012" == found.xds.secure_address
-    assert NAMESPACE == found.adapters[0].config.clusters.secrets
+    said = found.adapters[0].config
+    assert (NAMESPACE, NAMESPACE) == (said.clusters.secrets, said.status.lease_namespace)
+    assert ("serviceentries.networking.istio.io",) == said.custom_resources
+    assert "0.0.0.0:15017" == said.webhook.address
 
 
 # Rights
@@ -208,8 +227,12 @@ async def test_the_rights_are_enough_for_all_that_is_done(server, tmp_path):
 
 
 async def test_the_rights_of_the_chart_are_enough_for_its_options(server, tmp_path):
-    objects = [made for made in yaml.safe_load_all(rendered(ALL_ON)) if made]
-    more = {"clusters": ClustersConfig(secrets=NAMESPACE), "namespace_selector": "mesh=on"}
+    objects = everything_on()
+    more: dict[str, Any] = {
+        "clusters": ClustersConfig(secrets=NAMESPACE),
+        "namespace_selector": "mesh=on",
+        "custom_resources": ("serviceentries.networking.istio.io",),
+    }
     async with granted(server, tmp_path, objects=objects) as kubeconfig:
         sink = await synced(kubeconfig, **more)
         assert ([], []) == (sink.problems, sink.lost)

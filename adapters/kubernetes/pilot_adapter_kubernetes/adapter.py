@@ -11,15 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
-from pilot_adapter_kubernetes import credentials, kubeconfigs, resource
+from pilot_adapter_kubernetes import admission, credentials, kubeconfigs, resource
 from pilot_adapter_kubernetes.api import Api
 from pilot_adapter_kubernetes.attest import Reviews
 from pilot_adapter_kubernetes.cluster import Cluster
 from pilot_adapter_kubernetes.custom import Custom
 from pilot_adapter_kubernetes.facts import Kubeconfigs
+from pilot_adapter_kubernetes.lock import LeaseLock, LockSettings
 from pilot_adapter_kubernetes.remotes import Remotes
 from pilot_adapter_kubernetes.settings import ClustersConfig, KubernetesConfig
-from pilot_core.adapter import Adapter, Config, Finding, Host, Sink
+from pilot_adapter_kubernetes.status import Statuses
+from pilot_adapter_kubernetes.webhook import Webhook
+from pilot_core.adapter import Adapter, Config, Denied, Finding, Host, Sink, Unavailable
 from pilot_core.dialects import objects
 from pilot_core.model import Evidence, Workload
 
@@ -82,8 +85,9 @@ class _Session:
         )
         self._home = Cluster(api, sink, self._host, config, flushed=self._count)
         self._remotes = Remotes(sink, self._host, config, group)
+        self._statuses = Statuses(api, self._host) if config.status.lease_namespace else None
         self._customs = [
-            Custom(objects.KINDS[name], self._home, sink, config.namespaces)
+            Custom(objects.KINDS[name], self._home, sink, config.namespaces, judged=self._statuses)
             for name in config.custom_resources
         ]
 
@@ -99,6 +103,10 @@ class _Session:
             found = kubeconfigs.Files(files, self._complain_of_file)
             self._remotes.set("files", await found.read())
             self._group.create_task(self._follow(found))
+        if self._config.webhook.address:
+            answers = {"/validate": admission.validate}
+            webhook = Webhook(self._config.webhook, self._host, answers)
+            self._group.create_task(self._serve(webhook))
         definitions = [custom.watch() for custom in self._customs]
         await self._home.run(*definitions, *self._secrets(), on_put=self._finish)
 
@@ -114,7 +122,28 @@ class _Session:
 
     def _finish(self) -> None:
         self._sink.synced("service/")
+        if self._statuses is not None:
+            said = self._config.status
+            settings = LockSettings(namespace=said.lease_namespace, holder=said.holder)
+            lock = LeaseLock(self._home.api, settings, self._host)
+            # Among the tasks of the cluster: it gives the lease back over its connections.
+            self._home.start(self._write_statuses(lock, self._statuses))
         self._group.create_task(self._synced())
+
+    async def _serve(self, webhook: Webhook) -> None:
+        """What keeps it from being served harms nothing else."""
+        while True:
+            try:
+                await webhook.run(lambda: self._sink.drop("webhook"))
+            except Unavailable as error:
+                self._sink.warn(str(error), source="webhook")
+            await self._host.clock.sleep(_LOOK_EVERY)
+
+    async def _write_statuses(self, lock: LeaseLock, statuses: Statuses) -> None:
+        try:
+            await lock.run(statuses.lead)
+        except* Denied as denied:
+            self._sink.warn(f"no status is written: {denied.exceptions[0]}", source="status")
 
     async def _synced(self) -> None:
         for custom in self._customs:

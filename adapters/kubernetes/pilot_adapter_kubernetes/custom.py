@@ -8,7 +8,7 @@ Rule 2: an object with anything wrong in it says nothing new; what it last said 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from typing import Protocol
 
 from pilot_adapter_kubernetes import facts, resource
 from pilot_adapter_kubernetes.cluster import Cluster
@@ -16,12 +16,16 @@ from pilot_adapter_kubernetes.reflector import Reflector
 from pilot_core.adapter import Sink
 from pilot_core.dialects import objects
 
-Verdict = Callable[[str, str, str], None]
-"""Called with the version, the object's key, and what is wrong with it: empty if nothing."""
+
+class Judged(Protocol):
+    """Whoever hears how objects were found."""
+
+    def judge(self, root: str, plural: str, key: str, wrong: str) -> None: ...
+    def forget(self, plural: str, key: str) -> None: ...
 
 
 class Custom:
-    """One custom resource of one cluster. `judged` hears how each object was found."""
+    """One custom resource of one cluster."""
 
     def __init__(
         self,
@@ -30,7 +34,7 @@ class Custom:
         sink: Sink,
         namespaces: tuple[str, ...],
         *,
-        judged: Verdict = lambda version, key, wrong: None,
+        judged: Judged | None = None,
     ) -> None:
         self._kind, self._cluster, self._sink, self._judged = kind, cluster, sink, judged
         self._namespaces = namespaces or ("",)
@@ -109,12 +113,16 @@ class Custom:
         else:
             wrong = ""
             self._sink.put(self._source(fact.key), read.records)
-        self._judged(version, fact.key, wrong)
+        if self._judged is not None:
+            root = f"/apis/{self._kind.group}/{version}"
+            self._judged.judge(root, self._kind.plural, fact.key, wrong)
 
     def _forget(self, keys: set[str]) -> None:
         for key in keys:
             self._known.discard(key)
             self._sink.drop(self._source(key))
+            if self._judged is not None:
+                self._judged.forget(self._kind.plural, key)
 
     def _source(self, key: str) -> str:
         return f"custom/{self._kind.resource}/{key}"

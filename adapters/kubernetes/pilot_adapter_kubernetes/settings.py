@@ -11,6 +11,8 @@ from pilot_core.dialects import objects
 from pilot_core.document import Duration
 from pilot_core.document.words import unknown
 
+_PORTS = 65536
+
 
 class ClustersConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """More clusters of the same mesh. A service that several of them have is one service."""
@@ -21,6 +23,27 @@ class ClustersConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     secrets: str = ""
     """A namespace: each key of its Secrets with the label `istio/multiCluster: "true"` is the name
     of a cluster, and the value its kubeconfig."""
+
+
+class WebhookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whom an API server asks before it takes objects of `custom_resources`: `/validate`."""
+
+    address: str = ""
+    """`IP:PORT`, such as `0.0.0.0:15017`; without it, off."""
+    cert_file: Path = Path("tls.crt")
+    """The server's certificate; renewed files are read."""
+    key_file: Path = Path("tls.key")
+    """Its private key."""
+
+
+class StatusConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether what is found about custom resources is written into their status."""
+
+    lease_namespace: str = ""
+    """The namespace of the Lease by which one replica is chosen to write; without it, nothing is
+    ever written."""
+    holder: str = "pilot-core"
+    """What this replica is called in the Lease."""
 
 
 class KubernetesConfig(Config, frozen=True):
@@ -41,6 +64,8 @@ class KubernetesConfig(Config, frozen=True):
     clusters: ClustersConfig = ClustersConfig()
     custom_resources: tuple[str, ...] = ()
     """Custom resources to read, `PLURAL.GROUP`, such as `serviceentries.networking.istio.io`."""
+    webhook: WebhookConfig = WebhookConfig()
+    status: StatusConfig = StatusConfig()
     token_audience: str = "istio-ca"
     """Whom tokens of service accounts have to be meant for, to prove who somebody is."""
     node_agents: tuple[str, ...] = ()
@@ -60,6 +85,7 @@ class KubernetesConfig(Config, frozen=True):
         for name in self.custom_resources:
             if name not in objects.KINDS:
                 raise ConfigError(f"custom_resources: {unknown('resource', name, objects.KINDS)}")
+        self._check_address(self.webhook.address)
         for agent in self.node_agents:
             if not all(agent.partition("/")) or agent.count("/") > 1:
                 raise ConfigError(f"node_agents: {agent!r} is not of the form NAMESPACE/NAME")
@@ -67,3 +93,8 @@ class KubernetesConfig(Config, frozen=True):
             raise ConfigError("token_audience: tokens that are meant for anybody prove nothing")
         if self.idle < 1:
             raise ConfigError("idle: less than 1s would end watches that are alive")
+
+    def _check_address(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        if address and not (host and port.isdecimal() and int(port) < _PORTS):
+            raise ConfigError(f"webhook.address: {address!r} is not of the form IP:PORT")
