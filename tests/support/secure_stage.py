@@ -80,6 +80,7 @@ class Stage:
     def __init__(self, mesh_: Mesh) -> None:
         self.mesh = mesh_
         self.sidecars: dict[str, Sidecar] = {}
+        self.agents: dict[str, Child] = {}
 
     async def daemon(self, *documents: str, identity: str = "") -> SecureDaemon:
         for number, text in enumerate(documents):
@@ -90,11 +91,41 @@ class Stage:
         await made.start()
         return made
 
-    async def sidecar(
-        self, daemon: SecureDaemon, account: str, ip: str, *options: str, join: bool = True
-    ) -> Sidecar:
+    async def agent(self, daemon: SecureDaemon, account: str) -> Child:
+        """An agent in a process of its own, which keeps what it has in a cache. Started again, it
+        needs no token any more."""
+        cache = self.mesh.folder / f"{account}.cache"
+        options: tuple[str, ...] = ()
+        if not cache.exists():
+            token = self.mesh.folder / f"{account}.token"
+            token.write_text(await daemon.token(account))
+            options = ("--join-token-file", str(token))
+        log = self.mesh.folder / f"{account}.agent.log"
+        before = log.stat().st_size if log.exists() else 0
+        child = await spawn(
+            log,
+            *(sys.executable, "-m", "pilot_core", "agent", "run", "--xds", daemon.secure),
+            *("--ca", str(daemon.ca), "--cache", str(cache), *options),
+            *("--socket", str(self.socket(account))),
+        )
+        self.agents[account] = child
+        self.mesh.at_end(child.stop)
+
+        async def listening() -> bool:
+            return "listening socket=" in log.read_text()[before:]
+
+        await until(listening, f"the agent of {account}")
+        return child
+
+    def socket(self, account: str) -> Path:
+        return self.mesh.folder / f"{account}.sock"
+
+    async def sidecar(self, daemon: SecureDaemon, account: str, ip: str, *options: str) -> Sidecar:
+        """With the agent that was started for it, or else with one of its own."""
         made = self.sidecars.setdefault(account, Sidecar(account, ip))
-        if join:
+        if account in self.agents:
+            options = (*options, "--agent-socket", str(self.socket(account)))
+        else:
             token = self.mesh.folder / f"{account}.token"
             token.write_text(await daemon.token(account))
             options = (*options, "--join-token-file", str(token))
