@@ -23,6 +23,7 @@ from pilot_certs.ledger import Held, Holder, Ledger
 from pilot_certs.limits import Buckets, Rate
 from pilot_certs.refusal import InvalidRequest, RateLimited, Refused, Unauthenticated
 from pilot_certs.spiffe import SpiffeId
+from pilot_certs.turns import Turns
 
 LONGEST_TOKEN = 16 << 10
 _LONGEST_REASON = 500
@@ -74,6 +75,7 @@ class Issuing:
         self._failures = Buckets(limits.failures, authority.clock)
         self._most_waiting = limits.waiting
         self._waiting = 0
+        self._turns = Turns()
         self.counts: Counter[str] = Counter()
         """`requests`, `issued`, and refusals by class, such as `InvalidRequest`."""
         self.refusals: Counter[str] = Counter()
@@ -145,6 +147,7 @@ class Issuing:
             raise RateLimited("queue-full", f"{self._waiting} calls are being looked at")
         self._waiting += 1
         try:
+            await self._turns.next()
             return await proof(call)
         except Unauthenticated:
             self._failures.take(call.peer)

@@ -1,111 +1,203 @@
-"""How many certificates a second one process issues, over TLS, with everything that belongs to it.
+"""How many certificates a second a daemon issues, over its port for mutual TLS, with everything
+that belongs to it.
 
     python tests/benchmarks/csr_storm.py [--requests 10000] [--in-flight 1000] [--connections 20]
 
-Server and client share the machine. Every request has a join token of its own and is audited, so
-each one also costs a transaction of the journal; `--renew` renews by one certificate instead.
+Server and client share the machine. Every request is Istio's call with a platform's token of its
+own (JWT, verified by its keys) for an identity of its own, and is audited. Meanwhile `/livez` is
+asked again and again: how long that takes is how long a push waits for its turn. Then one identity
+asks for far more than it may have, while others renew.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
-import resource
-import subprocess
 import sys
-import tempfile
 import time
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from grpc import aio
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 import authorities
-from authorities import DOMAIN, REVIEWS
-from pilot_certs import istio_service
-from pilot_certs.audit import AuditLog
-from pilot_certs.caller import ByCertificate
-from pilot_certs.issuing import Issuing, Limits
-from pilot_certs.join import JoinTokens
-from pilot_certs.limits import Rate
-from pilot_certs.messages import CertificateRequest
-from pilot_certs.spiffe import SpiffeId
-from pilot_core.clock import SystemClock
+from mesh import Child, mesh
+from pilot_certs.istio_service import SERVICE
+from pilot_certs.messages import CertificateRequest, CertificateResponse
+from secure_stage import SecureDaemon
+from service_tokens import Issuer
 
-NAME = "server.test"
-METHOD = f"/{istio_service.SERVICE}/CreateCertificate"
-ENOUGH = Rate(1e9, 1e9)
+NAME = "pilot.test"
+METHOD = f"/{SERVICE}/CreateCertificate"
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def _pem(key: Any) -> bytes:
-    made: bytes = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return made
+class Said(NamedTuple):
+    """What one phase has seen: latencies in seconds, sorted, and how calls ended."""
+
+    took: list[float]
+    codes: Counter[str]
+    wall: float
+
+    def line(self) -> str:
+        count = len(self.took)
+        at = [self.took[int(count * share)] for share in (0.5, 0.99)] if count else [0.0, 0.0]
+        ended = ", ".join(f"{n} {code}" for code, n in sorted(self.codes.items()))
+        return (
+            f"{ended} in {self.wall:.1f} s: {count / self.wall:.0f}/s, "
+            f"p50 {at[0]:.3f} s, p99 {at[1]:.3f} s"
+        )
 
 
-async def serve(folder: Path, tokens: int) -> None:
-    """Until standard input closes; then what it cost, as JSON."""
-    clock = SystemClock()
-    authority = authorities.started(folder, clock)
-    joining = JoinTokens(authority.journal, DOMAIN, clock)
-    proofs = (ByCertificate(authority, clock), joining)
-    log = AuditLog(folder / "audit.jsonl", clock)
-    issuing = Issuing(authority, proofs, log, limits=Limits(identity=ENOUGH, failures=ENOUGH))
-    key, mine = authorities.key(), authorities.key()
-    issued = authority.sign(key.public_key(), SpiffeId(DOMAIN, "/server"), dns=[NAME])
-    client = authority.sign(mine.public_key(), REVIEWS)
-    roots = "".join(authority.roots).encode()
-    pair = [(_pem(key), "".join(issued.chain).encode())]
-    server = aio.server(options=istio_service.OPTIONS)
-    istio_service.register(server, issuing)
-    is_mutual = not tokens
-    credentials = grpc.ssl_server_credentials(pair, roots, is_mutual)
-    port = server.add_secure_port("127.0.0.1:0", credentials)
-    await server.start()
-    made = [joining.create(f"/node/n{number}", seconds=3600) for number in range(tokens)]
-    told = {
-        "port": port,
-        "roots": roots.decode(),
-        "key": _pem(mine).decode(),
-        "chain": client.chain[0],
-        "tokens": made,
-    }
-    print(json.dumps(told), flush=True)
-    before = time.process_time()
-    await asyncio.to_thread(sys.stdin.read)
-    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"cpu": time.process_time() - before, "rss": rss, **issuing.counts}))
-    await server.stop(0)
+class Clients:
+    """Connections to one daemon."""
+
+    def __init__(self, daemon: SecureDaemon, connections: int, pair: Any = (None, None)) -> None:
+        credentials = grpc.ssl_channel_credentials(daemon.ca.read_bytes(), *pair)
+        options = [("grpc.ssl_target_name_override", NAME), ("grpc.use_local_subchannel_pool", 1)]
+        self._channels = [
+            aio.secure_channel(daemon.secure, credentials, options) for _ in range(connections)
+        ]
+        self._key = authorities.key()
+        csr = authorities.csr_pem(self._key).decode()
+        self._data = CertificateRequest(csr=csr).SerializeToString()
+
+    async def one(self, number: int = 0, token: str = "") -> tuple[str, bytes]:
+        headers = (("authorization", f"Bearer {token}"),) if token else ()
+        call = self._channels[number % len(self._channels)].unary_unary(METHOD)
+        try:
+            return "OK", await call(self._data, metadata=headers)
+        except aio.AioRpcError as error:
+            return error.code().name, b""
+
+    async def storm(self, tokens: list[str], flight: int) -> Said:
+        room, took, codes = asyncio.Semaphore(flight), [], Counter[str]()
+
+        async def asked(number: int, token: str) -> None:
+            async with room:
+                start = time.perf_counter()
+                code, _ = await self.one(number, token)
+                codes[code] += 1
+                if code == "OK":
+                    took.append(time.perf_counter() - start)
+
+        start = time.perf_counter()
+        await asyncio.gather(*(asked(number, token) for number, token in enumerate(tokens)))
+        return Said(sorted(took), codes, time.perf_counter() - start)
+
+    async def pair(self, token: str) -> tuple[bytes, bytes]:
+        """A key and a certificate."""
+        code, data = await self.one(token=token)
+        assert code == "OK", code
+        chain = CertificateResponse.FromString(data).cert_chain
+        return authorities.private_pem(self._key), "".join(chain[:-1]).encode()
+
+    async def close(self) -> None:
+        for channel in self._channels:
+            await channel.close()
 
 
-async def storm(told: dict[str, Any], requests: int, flight: int, connections: int) -> list[float]:
-    """Latencies in seconds, sorted."""
-    tokens = told["tokens"]
-    pair = (None, None) if tokens else (told["key"].encode(), told["chain"].encode())
-    credentials = grpc.ssl_channel_credentials(told["roots"].encode(), *pair)
-    options = [("grpc.ssl_target_name_override", NAME), ("grpc.use_local_subchannel_pool", 1)]
-    target = f"127.0.0.1:{told['port']}"
-    channels = [aio.secure_channel(target, credentials, options) for _ in range(connections)]
-    data = CertificateRequest(csr=authorities.csr_pem().decode()).SerializeToString()
-    room, took = asyncio.Semaphore(flight), []
+_PROBE = """
+import http.client, json, sys, time
+took = []
+connection = http.client.HTTPConnection(sys.argv[1])
+while not sys.stdin.closed and time.monotonic() < float(sys.argv[2]):
+    start = time.perf_counter()
+    connection.request("GET", "/livez")
+    connection.getresponse().read()
+    took.append(time.perf_counter() - start)
+    time.sleep(0.02)
+    print(json.dumps(took[-1]), flush=True)
+"""
 
-    async def one(number: int) -> None:
-        async with room:
-            start = time.perf_counter()
-            headers = (("authorization", f"Bearer {tokens[number]}"),) if tokens else ()
-            call = channels[number % connections].unary_unary(METHOD)
-            await call(data, metadata=headers)
-            took.append(time.perf_counter() - start)
 
-    await asyncio.gather(*(one(number) for number in range(requests)))
-    for channel in channels:
-        await channel.close()
-    return sorted(took)
+class Probe:
+    """A process that asks again and again what costs nothing, and how long each answer took."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def start(cls, daemon: SecureDaemon) -> Probe:
+        command = (sys.executable, "-c", _PROBE, daemon.admin, str(time.monotonic() + 300))
+        pipe = asyncio.subprocess.PIPE
+        return cls(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe))
+
+    async def stop(self) -> list[float]:
+        """Seconds, sorted."""
+        self._process.terminate()
+        out, _ = await self._process.communicate()
+        return sorted(float(line) for line in out.split())
+
+
+def cpu(child: Child) -> float:
+    fields = Path(f"/proc/{child.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def peak_mb(child: Child) -> float:
+    lines = Path(f"/proc/{child.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
+
+async def run(requests: int, flight: int, connections: int) -> None:
+    async with mesh() as made:
+        issuer = Issuer()
+        (made.folder / "jwks.json").write_bytes(issuer.jwks)
+        attestor = f"{{name: accounts, prefix: '', jwks_file: jwks.json, issuer: {Issuer.URL}}}"
+        said = f"identity: {{dns_names: [{NAME}], attestors: [{attestor}]}}\n"
+        made.write("empty.yaml", "services: []\n")
+        files = f"- {{name: files, kind: file, config: {{paths: [{made.catalogue}]}}}}\n"
+        daemon = SecureDaemon(made.folder, files, identity=said)
+        made.at_end(daemon.stop)
+        await daemon.start()
+        assert daemon.child is not None
+        tokens = [issuer.token("shop", f"a{number}") for number in range(requests)]
+        await storm(daemon, tokens, flight, connections)
+        await beyond(daemon, issuer, flight, connections)
+
+
+async def storm(daemon: SecureDaemon, tokens: list[str], flight: int, connections: int) -> None:
+    assert daemon.child is not None
+    clients = Clients(daemon, connections)
+    idle = await Probe.start(daemon)
+    await asyncio.sleep(2)
+    quiet = await idle.stop()
+    before = cpu(daemon.child)
+    probe = await Probe.start(daemon)
+    said = await clients.storm(tokens, flight)
+    probes = await probe.stop()
+    await clients.close()
+    spent = (cpu(daemon.child) - before) / len(tokens) * 1000
+    print(f"storm: {said.line()}")
+    print(f"server: {spent:.2f} ms CPU each, {peak_mb(daemon.child):.0f} MB RSS at most")
+    for when, took in (("idle", quiet), ("meanwhile", probes)):
+        at = [took[int(len(took) * share)] * 1000 for share in (0.5, 0.99)]
+        print(
+            f"/livez {when}: p50 {at[0]:.0f} ms, p99 {at[1]:.0f} ms, max {took[-1] * 1000:.0f} ms"
+        )
+
+
+async def beyond(daemon: SecureDaemon, issuer: Issuer, flight: int, connections: int) -> None:
+    """One identity asks for 5,000 certificates; another one renews by its own all the while."""
+    greedy = Clients(daemon, connections)
+    pairs = [await greedy.pair(issuer.token("shop", f"renewing-{n}")) for n in range(20)]
+    renewing = [Clients(daemon, 1, pair) for pair in pairs]
+    over = asyncio.create_task(greedy.storm([issuer.token("shop", "greedy")] * 5000, flight))
+    renewed = Counter[str]()
+    while not over.done():
+        for client in renewing:
+            renewed[(await client.one())[0]] += 1
+    said = await over
+    print(f"one identity beyond its limit: {said.line()}")
+    print(f"renewals by certificate meanwhile: {dict(renewed)}")
+    for client in (greedy, *renewing):
+        await client.close()
 
 
 def main() -> None:
@@ -113,28 +205,9 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--in-flight", type=int, default=1_000)
     parser.add_argument("--connections", type=int, default=20)
-    parser.add_argument("--renew", action="store_true", help="by certificate, not by join token")
-    parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
     said = parser.parse_args()
-    if said.serve:
-        asyncio.run(serve(Path(said.serve[0]), int(said.serve[1])))
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        tokens = 0 if said.renew else said.requests
-        command = [sys.executable, __file__, "--serve", folder, str(tokens)]
-        pipe = subprocess.PIPE
-        with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as server:
-            assert server.stdout is not None
-            told = json.loads(server.stdout.readline())
-            start = time.perf_counter()
-            took = asyncio.run(storm(told, said.requests, said.in_flight, said.connections))
-            wall = time.perf_counter() - start
-            out, _ = server.communicate("")
-    cost = json.loads(out)
-    print(f"{len(took)} of {said.requests} served in {wall:.1f} s: {len(took) / wall:.0f}/s")
-    print(f"latency p50 {took[len(took) // 2]:.3f} s, p99 {took[int(len(took) * 0.99)]:.3f} s")
-    print(f"server: {cost['cpu'] / len(took) * 1000:.2f} ms CPU each, {cost['rss']:.0f} MB RSS")
-    print(f"on {os.cpu_count()} cores, client included")
+    print(f"on {os.cpu_count()} cores, client included, load {os.getloadavg()[0]:.1f}")
+    asyncio.run(run(said.requests, said.in_flight, said.connections))
 
 
 if __name__ == "__main__":
