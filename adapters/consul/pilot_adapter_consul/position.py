@@ -10,7 +10,7 @@ Rule 4: answers that come without end are taken at a bounded rate.
 
 from __future__ import annotations
 
-_BURST = 4.0
+_BURST = 8.0
 _PER_SECOND = 2.0
 
 
