@@ -19,7 +19,8 @@ from pilot_adapter_consul.settings import ConsulConfig
 from pilot_adapter_consul.watches import Watches
 from pilot_core.adapter import Denied, Host, Sink, Unavailable
 
-_PEER_EVERY = 5.0
+_CONSUL = "/v1/health/service/consul"
+_PEER_EVERY, _LEADER_EVERY = 5.0, 5.0
 _NO_MESH = "Connect must be enabled"
 
 
@@ -68,8 +69,7 @@ class Catalogue:
 
 async def _own(agent: Agent) -> str:
     """The agent's own datacentre: where it finds Consul itself without being told where to look."""
-    path = "/v1/health/service/consul"
-    found = entries.read(entries.instances, (await agent.read(path)).content, path)
+    found = entries.read(entries.instances, (await agent.read(_CONSUL)).content, _CONSUL)
     return found[0].node.datacenter if found else ""
 
 
@@ -108,6 +108,7 @@ class _Session:
         """Every change, for ever."""
         for work in (
             self._follow_listing(),
+            self._follow_leader(),
             self._watches.listen(),
             self._watches.sweep(),
             self._watches.follow_news(),
@@ -134,13 +135,21 @@ class _Session:
         await self._reader.follow(listing.PATH, self._position, self._take, told=told)
 
     def _take(self, reply: Reply) -> None:
-        self._show_leader(reply)
         if self._position.is_ahead_of(reply.index):
             # A snapshot was restored: who asked for a service just then waits for an index that
             # lies in the future.
             self._watches.begin_anew()
         self._latest = reply
         self._news.set()
+
+    async def _follow_leader(self) -> NoReturn:
+        """Held questions say how it was when they were asked: this one is not held."""
+        while True:
+            await self._reader.host.clock.sleep(_LEADER_EVERY)
+            try:
+                self._show_leader(await self._reader.ask(_CONSUL))
+            except Unavailable as error:
+                await self._reader.probe(_CONSUL, error)
 
     async def _believed(self, reply: Reply) -> Listing:
         """The listing; the leader's, where this one cannot be all there is."""

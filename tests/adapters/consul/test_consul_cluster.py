@@ -49,6 +49,19 @@ class NeverLess(RecordingSink):
             return  # nothing was put for a while, which is no failure as long as time is left
 
 
+async def said(sink: NeverLess, words: str) -> None:
+    """Wait until that is a problem, or none is."""
+
+    def found() -> bool:
+        sink.look()
+        messages = [message for _, message in sink.problems]
+        return any(words in message for message in messages) if words else not messages
+
+    async with asyncio.timeout(PATIENCE):
+        while not found():
+            await sink.next_change()
+
+
 async def test_nothing_is_lost_with_the_leader_nor_with_the_quorum():
     async with ConsulCluster() as cluster:
         leader = await cluster.leader()
@@ -70,10 +83,12 @@ async def test_nothing_is_lost_with_the_leader_nor_with_the_quorum():
             await other.process.kill()
             alone = await follower.send("GET", "/v1/health/service/svc-0?stale")
             assert 2 == len(alone.body)
+            await said(sink, "Consul has no leader: what its servers agreed on")
             await asyncio.gather(leader.process.start(), other.process.start())
             await cluster.leader()
             await register(follower, "svc-0", "10.1.0.102")
             await sink.has("10.1.0.102")
+            await said(sink, "")
             reading.cancel()
         assert len(SERVICES) == sink.fewest
 
