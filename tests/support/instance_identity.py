@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import datetime
 import ipaddress
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,30 +14,42 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from pilot_certs import possession
 from pilot_core.model import Evidence
 
-CHALLENGE = bytes(range(32))
 _HOUR = datetime.timedelta(hours=1)
 _SHA = hashes.SHA256()
+_SIGNS = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 UNITS = ("organization:org-1", "space:space-2", "app:app-1")
 
 
 class Held(NamedTuple):
     """A certificate with its authority's behind it, as the instance has it, and the key."""
 
-    pem: str
+    leaf: x509.Certificate
+    pem: bytes
     key: rsa.RSAPrivateKey
 
-    def proof(self, *, key: rsa.RSAPrivateKey | None = None, peer: str = "") -> Evidence:
-        """The evidence that it makes of the challenge; `key` is another one."""
-        pss = padding.PSS(padding.MGF1(_SHA), padding.PSS.MAX_LENGTH)
-        signature = (key or self.key).sign(CHALLENGE, pss, _SHA)
-        said = {
-            "certificate": self.pem,
-            "challenge": base64.b64encode(CHALLENGE).decode(),
-            "signature": base64.b64encode(signature).decode(),
-        }
-        return Evidence(kind="instance-identity", payload=json.dumps(said).encode(), peer=peer)
+    @property
+    def evidence(self) -> Evidence:
+        """What the adapter is asked, once the key has been proved."""
+        return Evidence(kind="x509", payload=self.leaf.public_bytes(Encoding.DER))
+
+    async def sign(self, nonce: bytes) -> bytes:
+        """The answer of whoever has the key."""
+        text = possession.signed_text(nonce, self.leaf)
+        pss = padding.PSS(padding.MGF1(_SHA), _SHA.digest_size)
+        return self.key.sign(text, pss, _SHA)
 
 
 class IdentityAuthority:
@@ -58,6 +68,7 @@ class IdentityAuthority:
             .not_valid_before(now - 24 * _HOUR)
             .not_valid_after(now + 24 * _HOUR)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_SIGNS, critical=True)
             .add_extension(
                 x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False
             )
@@ -111,4 +122,4 @@ class IdentityAuthority:
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
             .sign(self._key, _SHA)
         )
-        return Held(made.public_bytes(Encoding.PEM).decode() + self.pem, key)
+        return Held(made, made.public_bytes(Encoding.PEM) + self.pem.encode(), key)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from pilot_adapter_cloudfoundry import attest, trust
+from pilot_adapter_cloudfoundry import attest
 from pilot_adapter_cloudfoundry.config import CloudFoundryConfig
 from pilot_adapter_cloudfoundry.parts import Parts
 from pilot_adapter_cloudfoundry.session import Session
@@ -38,17 +38,15 @@ class CloudFoundry(Adapter):
         await Session(self.parts, sink).run()
 
     async def attest(self, evidence: Evidence) -> Workload:
-        """`pilot_core.adapter.Attestor`: the process whose instance presents its certificate."""
+        """`pilot_core.adapter.Attestor`: the process whose instance shows its certificate."""
         if evidence.kind != attest.KIND:
             raise Denied(f"a proof of kind {evidence.kind[:40]!r} is none of an instance")
-        path, cells = self._config.instance_ca_file, self.parts.cells
-        if path is None or cells is None:
-            raise Denied("instances are known by `bbs` and `instance_ca_file`, which are not set")
-        proof = attest.proof(evidence.payload)
-        said = attest.identity(proof, trust.read(path), self.host.clock.now())
-        limits = self._config.attestation
-        if cells.age() > limits.stale:
+        cells = self.parts.cells
+        if cells is None:
+            raise Denied("instances are known by `bbs`, which is not set")
+        said = attest.identity(evidence.payload)
+        if cells.age() > self._config.vouch:
             raise Unavailable(f"the BBS has not been read for {cells.age():.0f} s")
         if cells.age() and cells.diego.instance(said.guid) is None:
             raise Unavailable(f"{said.guid} is not known, and the BBS cannot be read now")
-        return attest.workload(said, cells.diego, evidence.peer if limits.check_peer else "")
+        return attest.workload(said, cells.diego)

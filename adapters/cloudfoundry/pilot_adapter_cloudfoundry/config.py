@@ -109,16 +109,6 @@ class RoutingApiConfig(Config, frozen=True, kw_only=True):
     """How often everything is listed, besides following events."""
 
 
-class AttestationConfig(Config, frozen=True):
-    """How instances prove who they are, by their identity certificates."""
-
-    stale: Duration = Duration(300)
-    """How long after the BBS was last followed its word on an instance still counts."""
-    check_peer: bool = False
-    """Whether a proof has to come from the instance's own address. Set it where no address is
-    translated in between: a certificate that was copied is worth nothing elsewhere then."""
-
-
 class CloudFoundryConfig(Config, frozen=True):
     """Which foundation to read, and from whom: from the BBS, from NATS, or from both."""
 
@@ -145,9 +135,9 @@ class CloudFoundryConfig(Config, frozen=True):
     those within it do; `auto` goes by what the cell says."""
     segments: SegmentsConfig = SegmentsConfig()
     """Which isolation segments' HTTP routes to read."""
-    attestation: AttestationConfig = AttestationConfig()
-    """How instances prove who they are, by their identity certificates; needs `bbs` and
-    `instance_ca_file`."""
+    vouch: Duration = Duration(300)
+    """How long after the BBS was last followed its word still counts, where an instance proves by
+    its certificate which process it is."""
     region: str = ""
     """The region that the foundation is in; its zones are known only together with it."""
     settle: Duration = Duration(25)

@@ -49,7 +49,7 @@ class Unreadable(Exception):
 
 class _HttpEntry(msgspec.Struct, frozen=True):
     hostnames: list[str] | None = None
-    port: int = 0
+    port: int | None = None
     route_service_url: str | None = None
     isolation_segment: str | None = None
     protocol: str | None = None
@@ -58,8 +58,8 @@ class _HttpEntry(msgspec.Struct, frozen=True):
 
 class _TcpEntry(msgspec.Struct, frozen=True):
     router_group_guid: str | None = None
-    external_port: int = 0
-    container_port: int = 0
+    external_port: int | None = None
+    container_port: int | None = None
 
 
 class _InternalEntry(msgspec.Struct, frozen=True):
@@ -189,8 +189,11 @@ def _desired(lrp: Any) -> Seen:
         ports=tuple(lrp.ports),
         http=tuple(route for entry in http for route in _http_routes(entry)),
         tcp=tuple(
-            TcpRoute(entry.router_group_guid or "", entry.external_port, entry.container_port)
+            TcpRoute(
+                entry.router_group_guid or "", entry.external_port or 0, entry.container_port or 0
+            )
             for entry in tcp
+            if entry.external_port
         ),
         internal=tuple(dict.fromkeys(e.hostname.lower() for e in internal if e.hostname)),
         segment=segment,
@@ -217,7 +220,7 @@ def _http_routes(entry: _HttpEntry) -> list[HttpRoute]:
         HttpRoute(
             host=where.host,
             path=where.path,
-            port=entry.port,
+            port=entry.port or 0,
             is_http2=entry.protocol == "http2",
             segment=entry.isolation_segment or "",
             has_route_service=bool(entry.route_service_url),

@@ -157,6 +157,36 @@ async def test_an_instance_on_a_cell_that_is_emptied_serves_while_it_is_the_only
     assert ["draining", "healthy"] == sorted(await health())
 
 
+async def test_a_bbs_that_is_away_is_a_stale_registry_that_is_served(cell: Cell) -> None:
+    only = await cell.start(I0)
+    cell.bbs.desire(desired(CART, http=[http_route(H)]))
+    cell.runs(I0, CART, only)
+    daemon = await cell.daemon()
+
+    async def state() -> str:
+        [registry] = await daemon.items("/api/v1/registries")
+        return str(registry["state"])
+
+    async def addresses() -> list[str]:
+        found = await daemon.items(f"/api/v1/services/{H}/endpoints")
+        return [endpoint["address"] for endpoint in found]
+
+    async def is_synced() -> bool:
+        return await state() == "synced"
+
+    async def is_stale() -> bool:
+        return await state() == "stale"
+
+    await until(is_synced, "the first view")
+    await cell.bbs.stop(gracefully=False)
+    await until(is_stale, "a stale registry")
+    assert ["127.0.0.1"] == await addresses()
+    assert ["registry-stale"] == [p["code"] for p in await daemon.items("/api/v1/problems")]
+    await cell.bbs.start()
+    await until(is_synced, "the BBS again")
+    assert ["127.0.0.1"] == await addresses()
+
+
 def catalogue(instances: Authority) -> str:
     """By hand, what the foundation below holds."""
     pem = textwrap.indent(instances.file.read_text(), "    ")

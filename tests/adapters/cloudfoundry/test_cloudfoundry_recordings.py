@@ -6,16 +6,20 @@ import json
 from typing import Any
 
 import pytest
+from pilot_adapter_cloudfoundry import CloudFoundry
 from pilot_adapter_cloudfoundry.config import CloudFoundryConfig, NatsConfig
 from pilot_adapter_cloudfoundry.convert import Context, Made
 from pilot_adapter_cloudfoundry.emitters import Emitters
 from pilot_adapter_cloudfoundry.kinds import kinds
 from pilot_adapter_cloudfoundry.route import Uri
 from pilot_adapter_cloudfoundry.table import Table
+from route_emitter import RouteEmitter
 
-from foundation import recorded
+from foundation import eps, recorded
+from nats_server import NatsServer
+from pilot_core.document import Duration
 from pilot_core.model import Endpoints
-from pilot_core.testing.session import host
+from pilot_core.testing.session import host, session
 
 HTTP, INTERNAL = 0, 1
 CONFIG = CloudFoundryConfig(nats=NatsConfig(servers=("nats://127.0.0.1:4222",)))
@@ -105,3 +109,25 @@ def test_nothing_is_left_when_everything_was_deleted() -> None:
     replay = Replay()
     replay.until(float("inf"))
     assert ({}, {}) == (seen(replay.router), seen(replay.discovery))
+
+
+async def test_through_a_real_server_each_step_ends_with_the_table_that_the_router_had() -> None:
+    async with NatsServer() as server:
+        nats = NatsConfig(servers=(server.url,))
+        config = CloudFoundryConfig(nats=nats, settle=Duration(0.1), internal_ports=(8080,))
+        async with (
+            RouteEmitter(server.url) as emitter,
+            session(CloudFoundry(config, host())) as sink,
+        ):
+            await sink.until(lambda: sink.is_synced)
+            messages = recorded("nats.jsonl")
+            for record in steps():
+                while messages and messages[0]["t"] < record["t"]:
+                    message = messages.pop(0)
+                    await emitter.publish(message["subject"], message["data"])
+                had = record["gorouter_routes_before"]
+                expected = {
+                    name: sorted((address, guid) for address, guid, _ in had.get(name, ()))
+                    for name in ("cart.example.com", "cart2.example.com")
+                }
+                await sink.until(lambda e=expected: {name: eps(sink, name) for name in e} == e)
