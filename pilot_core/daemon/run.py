@@ -76,8 +76,6 @@ class Signals:
 def main(path: Path) -> int:
     """Run until a signal ends it. Returns the exit code. Raises ConfigError, PluginError."""
     os.umask(0o077)
-    # gRPC's own lines are not events: what they say is said by ours.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     path = path.absolute()
     before = watch.content(path)
     settings = load.load(path, adapter_types=loader.load)

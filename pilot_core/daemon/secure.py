@@ -7,28 +7,20 @@ Rule 2: a refusal carries an opaque sentence; the reason is in the log, the audi
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import ssl
-from collections.abc import Iterator
 
-from pilot_certs import exchange
-from pilot_certs.caller import Authenticator, Call
-from pilot_certs.exchange import Methods, bearer
+from pilot_certs import served
+from pilot_certs.caller import Authenticator
+from pilot_certs.exchange import Methods
 from pilot_certs.refusal import Refused, Unauthenticated
 from pilot_certs.serving import ServerCertificate
-from pilot_core.rpc import call as calls
-from pilot_core.rpc import handlers
-from pilot_core.rpc.handlers import Dialogue
-from pilot_core.rpc.status import Abort, Code
+from pilot_core.rpc.call import Call
 from pilot_xds.fleet import Fleet
 from pilot_xds.server import XdsServer
 from pilot_xds.services.health import HealthService
 
 log = logging.getLogger(__name__)
-
-_MAX_REQUEST = 64 << 10
-"""Bytes of a message to the certificate services."""
 
 
 class SecureListener:
@@ -47,12 +39,11 @@ class SecureListener:
         """`proofs` are what a proxy may prove itself with on ADS; they must not be used up."""
         self._proofs, self._certificate = proofs, certificate
         self._context: ssl.SSLContext | None = None
-        services = {path: _service(method) for path, method in methods.items()}
         self._server = XdsServer(
             fleet,
             listen,
             # Not client status: nobody who has an identity may read everybody's configuration.
-            methods=services | health.methods(),
+            methods=served.served(methods) | health.methods(),
             tls=self._current,
             prove=self._proved,
         )
@@ -84,10 +75,10 @@ class SecureListener:
                 raise
         return self._context
 
-    async def _proved(self, call: calls.Call) -> str:
+    async def _proved(self, call: Call) -> str:
         """The identity of who calls. Raises Abort."""
-        with _statuses():
-            said = _call(call.peer, call.metadata)
+        with served.statuses():
+            said = served.caller(call.peer, call.metadata)
             for proof in self._proofs:
                 caller = await proof.authenticate(said)
                 if caller is not None and caller.identities:
@@ -95,43 +86,3 @@ class SecureListener:
             raise Unauthenticated(
                 "no-credentials", "no certificate, and no token that proves anything"
             )
-
-
-class _Exchange:
-    """`exchange.Exchange` over a call."""
-
-    def __init__(self, dialogue: Dialogue) -> None:
-        self._dialogue = dialogue
-        self.call = _call(dialogue.peer, dialogue.metadata)
-
-    async def receive(self) -> bytes | None:
-        return await self._dialogue.receive()
-
-    async def send(self, data: bytes) -> None:
-        await self._dialogue.send(data)
-
-
-def _service(method: exchange.Method) -> calls.Method:
-    async def serve(dialogue: Dialogue) -> None:
-        with _statuses():
-            await method(_Exchange(dialogue))
-
-    return handlers.stream(serve, max_message=_MAX_REQUEST)
-
-
-def _call(peer: calls.Peer, metadata: dict[str, str]) -> Call:
-    shown = peer.certificate
-    return Call(
-        peer=peer.host,
-        token=bearer(metadata.get("authorization", "")),
-        certificates=(ssl.DER_cert_to_PEM_cert(shown),) if shown else (),
-    )
-
-
-@contextlib.contextmanager
-def _statuses() -> Iterator[None]:
-    try:
-        yield
-    except Refused as refused:
-        log.info("refused", extra={"reason": refused.reason, "error": str(refused)})
-        raise Abort(Code(refused.code), refused.opaque) from None

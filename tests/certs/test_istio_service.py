@@ -25,12 +25,14 @@ from pilot_certs.issuing import Issuing, Limits
 from pilot_certs.join import JoinTokens
 from pilot_certs.limits import Rate
 from pilot_certs.refusal import InvalidRequest
+from pilot_certs.served import served
+from pilot_certs.serving import ServerCertificate
 from pilot_certs.spiffe import SpiffeId
 from pilot_core.clock import SystemClock
+from pilot_core.rpc.server import Server
 from pilot_core.testing import FakeClock
 
 METHOD = "/istio.v1.auth.IstioCertificateService/CreateCertificate"
-SERVER = SpiffeId(DOMAIN, "/pilot-core/server")
 NAME = "istiod.istio-system.svc"
 PEOPLE = Rate(1e6, 1e6)
 
@@ -81,28 +83,19 @@ class Office:
             AuditLog(folder / "audit.jsonl", clock),
             limits=Limits(identity=PEOPLE, failures=PEOPLE),
         )
-        self.port = 0
-        self.mutual_port = 0
+        self.address = ""
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[Office]:
-        server = aio.server(options=istio_service.OPTIONS)
-        istio_service.register(server, self.issuing)
-        pair = self._pair()
-        roots = "".join(self.authority.roots).encode()
-        self.port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
-        mutual = grpc.ssl_server_credentials([pair], roots, require_client_auth=True)
-        self.mutual_port = server.add_secure_port("127.0.0.1:0", mutual)
+        shown = ServerCertificate(self.authority, [NAME])
+        methods = served(istio_service.methods(self.issuing))
+        server = Server("127.0.0.1:0", methods, clock=SystemClock(), tls=shown.context)
         await server.start()
+        self.address = server.address
         try:
             yield self
         finally:
-            await server.stop(0)
-
-    def _pair(self) -> tuple[bytes, bytes]:
-        key = authorities.key()
-        issued = self.authority.sign(key.public_key(), SERVER, dns=[NAME])
-        return _pem(key), "".join(issued.chain).encode()
+            await server.stop()
 
     async def call(
         self, data: bytes, token: str = "", *, pair: tuple[bytes, bytes] | None = None
@@ -110,9 +103,8 @@ class Office:
         roots = "".join(self.authority.roots).encode()
         key, shown = pair or (None, None)
         credentials = grpc.ssl_channel_credentials(roots, key, shown)
-        target = f"127.0.0.1:{self.mutual_port if pair else self.port}"
         options = [("grpc.ssl_target_name_override", NAME)]
-        async with aio.secure_channel(target, credentials, options=options) as channel:
+        async with aio.secure_channel(self.address, credentials, options=options) as channel:
             headers = (("authorization", f"Bearer {token}"), ("clusterid", "one"))
             method = channel.unary_unary(METHOD)
             answer: bytes = await method(data, metadata=headers if token else ())

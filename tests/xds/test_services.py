@@ -10,6 +10,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from mesh import until
 from pilot_xds.ads import SERVICE as ADS
 from pilot_xds.protos import ClientStatusRequest, ClientStatusResponse
+from pilot_xds.services import messages
 from pilot_xds.services.csds import SERVICE as CSDS
 from xds_messages import CDS, EDS
 from xds_server import Client, serving
@@ -137,3 +138,93 @@ async def test_reflection_names_the_services_and_describes_them():
         assert {ADS, CSDS} <= listed
         files = answers[1].file_descriptor_response.file_descriptor_proto
         assert any(b"AggregatedDiscoveryService" in file for file in files)
+
+
+async def test_health_can_be_watched():
+    async with serving() as server, grpc.aio.insecure_channel(server.address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        watch = stub.Watch(health_pb2.HealthCheckRequest(service=ADS))
+        unknown = stub.Watch(health_pb2.HealthCheckRequest(service="nobody"))
+        heard = [(await watch.read()).status]
+        server.health.serving(True)
+        heard.append((await watch.read()).status)
+        # What is said again is not told again.
+        server.health.serving(True)
+        server.health.serving(False)
+        heard.append((await watch.read()).status)
+        status = health_pb2.HealthCheckResponse
+        assert [status.NOT_SERVING, status.SERVING, status.NOT_SERVING] == heard
+        assert status.SERVICE_UNKNOWN == (await unknown.read()).status
+        watch.cancel()
+        unknown.cancel()
+
+
+async def ask_reflection(address, version, **question):
+    method = f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"
+    asked = reflection_pb2.ServerReflectionRequest(**question).SerializeToString()
+    async with grpc.aio.insecure_channel(address) as channel:
+        call = channel.stream_stream(method)()
+        await call.write(asked)
+        answer = reflection_pb2.ServerReflectionResponse.FromString(await call.read())
+        await call.done_writing()
+        assert grpc.StatusCode.OK is await call.code()
+    return answer
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+async def test_reflection_knows_itself_and_all_of_the_api(version):
+    async with serving() as server:
+        for symbol in (
+            f"grpc.reflection.{version}.ServerReflection",
+            "grpc.health.v1.Health",
+            "envoy.config.cluster.v3.Cluster",
+        ):
+            answer = await ask_reflection(server.address, version, file_containing_symbol=symbol)
+            files = answer.file_descriptor_response.file_descriptor_proto
+            last = symbol.rpartition(".")[2].encode()
+            assert any(last in file for file in files)
+        name = "envoy/config/core/v3/address.proto"
+        answer = await ask_reflection(server.address, version, file_by_filename=name)
+        assert name.encode() in answer.file_descriptor_response.file_descriptor_proto[0]
+
+
+async def test_reflection_finds_extensions_and_says_what_there_is_not():
+    options = "google.protobuf.MessageOptions"
+    async with serving() as server:
+        answer = await ask_reflection(server.address, "v1", all_extension_numbers_of_type=options)
+        found = answer.all_extension_numbers_response
+        assert (options, True) == (found.base_type_name, len(found.extension_number) > 0)
+        asked = reflection_pb2.ExtensionRequest(
+            containing_type=options, extension_number=found.extension_number[0]
+        )
+        answer = await ask_reflection(server.address, "v1", file_containing_extension=asked)
+        assert answer.file_descriptor_response.file_descriptor_proto
+        for question in (
+            {"file_containing_symbol": "no.such.Thing"},
+            {"file_by_filename": "no/such.proto"},
+            {"all_extension_numbers_of_type": "no.such.Thing"},
+            {},
+        ):
+            answer = await ask_reflection(server.address, "v1", **question)
+            assert 5 == answer.error_response.error_code
+
+
+def test_the_messages_declared_by_hand_are_those_of_grpc():
+    pairs = [
+        (health_pb2.DESCRIPTOR, messages.HEALTH),
+        (reflection_pb2.DESCRIPTOR, messages.REFLECTION_ALPHA),
+    ]
+    for theirs, package in pairs:
+        for name, wanted in theirs.message_types_by_name.items():
+            if name in ("HealthListRequest", "HealthListResponse"):
+                continue
+            ours = messages.POOL.FindMessageTypeByName(f"{package}.{name}")
+            assert shape(wanted) == shape(ours)
+
+
+def shape(message):
+    def of(field):
+        one_of = field.containing_oneof.name if field.containing_oneof else ""
+        return field.name, field.number, field.type, field.is_repeated, one_of
+
+    return [of(field) for field in message.fields]

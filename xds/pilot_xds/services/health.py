@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from google.protobuf.message import DecodeError
-from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from pilot_core.rpc import handlers
 from pilot_core.rpc.call import Method
@@ -13,8 +12,9 @@ from pilot_core.rpc.handlers import Dialogue
 from pilot_core.rpc.status import Abort, Code
 from pilot_xds import ads
 from pilot_xds.services import csds
+from pilot_xds.services.messages import HEALTH, HealthCheckRequest, HealthCheckResponse
 
-SERVICE = "grpc.health.v1.Health"
+SERVICE = f"{HEALTH}.Health"
 _NAMES = ("", ads.SERVICE, csds.SERVICE)
 """Services whose health is known; the empty name is the server's own."""
 

@@ -10,21 +10,20 @@ from typing import Any
 
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.message import DecodeError
-from grpc_health.v1 import health_pb2
-from grpc_reflection.v1alpha.reflection_pb2 import (
-    ServerReflectionRequest,
-    ServerReflectionResponse,
-)
 
 from pilot_core.rpc import handlers
 from pilot_core.rpc.call import Method
 from pilot_core.rpc.handlers import Dialogue
 from pilot_core.rpc.status import Abort, Code
 from pilot_xds.protos import POOL
+from pilot_xds.services import messages
+from pilot_xds.services.messages import ServerReflectionRequest, ServerReflectionResponse
 
-_SERVICES = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
+_SERVICES = tuple(
+    f"{package}.ServerReflection" for package in (messages.REFLECTION, messages.REFLECTION_ALPHA)
+)
 _NOT_FOUND = 5
-_POOLS: tuple[Any, ...] = (POOL, health_pb2.DESCRIPTOR.pool)
+_POOLS: tuple[Any, ...] = (POOL, messages.POOL)
 
 
 def methods(others: Mapping[str, Method]) -> dict[str, Method]:
