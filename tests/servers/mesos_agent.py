@@ -65,8 +65,12 @@ class MesosAgent:
 
     # Coming and going
 
-    async def reregister(self, *, without: Sequence[str] = ()) -> None:
-        """Come back under the same id, with all tasks that live but those `without`."""
+    async def reregister(
+        self, *, without: Sequence[str] = (), master: MesosMaster | None = None
+    ) -> None:
+        """Come back under the same id, with all tasks that live but those `without`; at another
+        master, if one is named."""
+        self._master = master or self._master
         self._is_silent = False
         for id in without:
             del self.tasks[id]

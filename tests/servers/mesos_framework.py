@@ -79,8 +79,9 @@ class MesosFramework:
         await self.disconnect()
         await self._http.close()
 
-    async def subscribe(self) -> None:
-        """Be there; again under the same id."""
+    async def subscribe(self, master: MesosMaster | None = None) -> None:
+        """Be there; again under the same id; at another master, if one is named."""
+        self._master = master or self._master
         await self.disconnect()
         said: Json = {"type": "SUBSCRIBE", "subscribe": {"framework_info": dict(self._info)}}
         if self.id:

@@ -1,6 +1,6 @@
 """The real servers and checkers of the integration tests, built once from pinned sources and kept.
 
-    python server_build.py [consul] [kubernetes] [etcd] [h2spec] [mesos]
+    python server_build.py [consul] [kubernetes] [etcd] [h2spec] [mesos] [zookeeper]
 
 Rule 1: a server on PATH of the pinned minor version is as good as one that is built.
 Rule 2: what is built lies in a folder named by a hash of the pins, in the user's cache folder, so
@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mesos_build
+import zookeeper_build
 from server_cache import BuildError, cache
 
 HERE = Path(__file__).resolve().parent
@@ -117,7 +118,8 @@ RECIPES = {
     )
 }
 _OF_BINARY = {name: recipe for recipe in RECIPES.values() for name in recipe.binaries}
-_ALL = (*RECIPES, "mesos")
+_FETCHED = {"mesos": mesos_build.build, "zookeeper": zookeeper_build.build}
+_ALL = (*RECIPES, *_FETCHED)
 
 
 def find(binary: str) -> Path | None:
@@ -185,7 +187,7 @@ def main() -> int:
     failed = 0
     for module in modules:
         try:
-            mesos_build.build() if module == "mesos" else build(module)
+            _FETCHED[module]() if module in _FETCHED else build(module)
         except BuildError as error:
             print(f"== {error}; the tests that need it are skipped", file=sys.stderr)
             failed += 1

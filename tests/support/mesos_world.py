@@ -97,8 +97,15 @@ def config(
 async def followed(
     master: MesosMaster, *, resync: float = 0.1, hold: float = NEVER, **more: Any
 ) -> AsyncIterator[Watched]:
+    """What the adapter sees of a master, synced at first."""
+    async with following(Mesos(config(master, resync, hold, **more), host())) as sink:
+        yield sink
+
+
+@contextlib.asynccontextmanager
+async def following(adapter: Mesos) -> AsyncIterator[Watched]:
     """The adapter's view, synced at first; session after session, as the core has them."""
-    adapter, sink = Mesos(config(master, resync, hold, **more), host()), Watched()
+    sink = Watched()
     running = asyncio.create_task(_sessions(adapter, sink))
     try:
         await sink.until(lambda: sink.is_synced)

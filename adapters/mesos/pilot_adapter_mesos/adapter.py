@@ -14,9 +14,10 @@ from typing import Any, NoReturn
 
 import aiohttp
 
-from pilot_adapter_mesos import maintenance
+from pilot_adapter_mesos import detector, maintenance
 from pilot_adapter_mesos.cluster import Cluster, TaskKey
 from pilot_adapter_mesos.config import MesosConfig
+from pilot_adapter_mesos.detector import Detector
 from pilot_adapter_mesos.json_wire import JsonWire
 from pilot_adapter_mesos.marathon import Marathons
 from pilot_adapter_mesos.master import Master
@@ -51,18 +52,28 @@ class Mesos(Adapter):
     async def run(self, sink: Sink) -> NoReturn:
         config = self.config
         wire = (ProtobufWire if config.wire == "protobuf" else JsonWire)(self._unread)
-        async with Master(
-            config.masters, wire, credentials_file=config.credentials_file, ca_file=config.ca_file
-        ) as master:
-            stream = await master.subscribe()
-            session = _Session(self._cluster, self._marathons, sink, self.host, wire)
-            async with stream, asyncio.TaskGroup() as group:
-                group.create_task(session.follow(stream))
-                group.create_task(session.publish())
-                group.create_task(session.relist(master))
-                group.create_task(session.tick())
-                group.create_task(session.enrich())
+        async with detector.detector(config) as leading:
+            master = Master(
+                await leading.urls(),
+                wire,
+                credentials_file=config.credentials_file,
+                ca_file=config.ca_file,
+            )
+            async with master:
+                await self._follow(master, leading, sink, wire)
         raise Unavailable("the stream of events has ended")
+
+    async def _follow(self, master: Master, leading: Detector, sink: Sink, wire: Wire) -> None:
+        stream = await master.subscribe()
+        session = _Session(self._cluster, self._marathons, sink, self.host, wire)
+        async with stream, asyncio.TaskGroup() as group:
+            group.create_task(session.follow(stream))
+            group.create_task(session.publish())
+            group.create_task(session.relist(master))
+            group.create_task(session.tick())
+            group.create_task(session.enrich())
+            await leading.has_changed()
+            raise Unavailable("another master leads now")
 
     def _unread(self, what: str, why: str) -> None:
         self.host.metrics.count("unread_objects")

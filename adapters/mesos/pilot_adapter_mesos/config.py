@@ -27,10 +27,23 @@ class MesosConfig(Config, frozen=True):
     """Which cluster to read, and how to name what is in it."""
 
     masters: Annotated[
-        tuple[str, ...],
-        msgspec.Meta(min_length=1, examples=[["http://master.mesos.example:5050"]]),
-    ]
+        tuple[str, ...], msgspec.Meta(examples=[["http://master.mesos.example:5050"]])
+    ] = ()
     """The masters' URLs. Any of them will do: whoever leads is found from there."""
+    zookeeper: Annotated[
+        str, msgspec.Meta(examples=["zk://zk1.example:2181,zk2.example:2181/mesos"])
+    ] = ""
+    """Instead of `masters`: the ZooKeeper that elects them, and its folder. Masters are spoken to
+    with TLS where there is a `ca_file`."""
+    zookeeper_credentials_file: Path | None = None
+    """A file with `user:password` for ZooKeeper's digest authentication."""
+    zookeeper_ca_file: Path | None = None
+    """Authorities to trust in ZooKeeper's certificates, as PEM; without, it is spoken to without
+    TLS."""
+    zookeeper_cert_file: Path | None = None
+    """A certificate to show to ZooKeeper, as PEM."""
+    zookeeper_key_file: Path | None = None
+    """Its key."""
     marathon: tuple[str, ...] = ()
     """URLs of Marathons: their checks, labels and service ports are added to what Mesos says of
     their tasks. Several of one Marathon may be named, and several Marathons."""
@@ -86,6 +99,7 @@ class MesosConfig(Config, frozen=True):
             for n, url in enumerate(urls)
             if not _is_url(url)
         ]
+        findings += _findings_of_zookeeper(self)
         how, _, name = self.agent_address.partition(":")
         if self.agent_address not in ("pid", "hostname") and not (how == "attribute" and name):
             words = "expected pid, hostname or attribute:NAME"
@@ -103,3 +117,18 @@ def _is_url(text: str) -> bool:
         return is_whole and "@" not in parts.netloc and parts.port != 0
     except ValueError:
         return False
+
+
+def _findings_of_zookeeper(config: MesosConfig) -> list[Finding]:
+    if bool(config.masters) == bool(config.zookeeper):
+        return [Finding("masters", 0, 0, "name either `masters` or a `zookeeper`")]
+    parts = urlsplit(config.zookeeper)
+    if "@" in parts.netloc:
+        words = "credentials do not belong here: name a `zookeeper_credentials_file`"
+        return [Finding("zookeeper", 0, 0, words)]
+    if config.zookeeper and not (parts.scheme == "zk" and parts.netloc and parts.path.strip("/")):
+        words = "expected zk://HOST:PORT,HOST:PORT/FOLDER"
+        return [Finding("zookeeper", 0, 0, f"{words}, found {config.zookeeper!r}")]
+    if bool(config.zookeeper_cert_file) != bool(config.zookeeper_key_file):
+        return [Finding("zookeeper_cert_file", 0, 0, "a certificate and its key come together")]
+    return []
