@@ -20,8 +20,9 @@ from watchfiles._rust_notify import RustNotify
 
 from pilot_core.builtin.survey import Folder
 
-_STEP = 10
-"""Milliseconds between two looks at the kernel's queue: less costs CPU while nothing happens."""
+PROMPT = 0.01
+"""Seconds between two looks at the kernel's queue, for what traffic waits for. Each look costs 20
+microseconds of CPU, also while nothing happens."""
 _LONGEST = 50
 """Milliseconds after which a burst wakes us though it has not ended."""
 _PATIENCE = 60_000
@@ -37,9 +38,11 @@ class _Notifier(Protocol):
 
 
 class Watch:
-    """Watches folders, not what is below them. Use it as `async with Watch() as watch`."""
+    """Watches folders, not what is below them. Use it as `async with Watch() as watch`. `step`, in
+    seconds, is how late it may be."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, step: float = PROMPT) -> None:
+        self._step = int(step * 1000)
         self._folders: frozenset[Folder] = frozenset()
         self._happened = asyncio.Event()
         self._stop = threading.Event()
@@ -79,7 +82,7 @@ class Watch:
         self, notifier: _Notifier, stop: threading.Event, loop: asyncio.AbstractEventLoop
     ) -> None:
         while not stop.is_set():
-            happened = notifier.watch(_LONGEST, _STEP, _PATIENCE, stop)
+            happened = notifier.watch(max(_LONGEST, self._step), self._step, _PATIENCE, stop)
             if isinstance(happened, set) and not loop.is_closed():
                 loop.call_soon_threadsafe(self._happened.set)
         notifier.close()
@@ -87,7 +90,7 @@ class Watch:
     async def _end(self) -> None:
         self._stop.set()
         if self._thread is not None:
-            # It looks at `stop` every few milliseconds.
+            # It looks at `stop` at every step.
             await asyncio.to_thread(self._thread.join)
         self._thread, self._folders = None, frozenset()
 

@@ -15,6 +15,8 @@ from pilot_core.builtin.watch import Watch
 
 _LOOK = 2.0
 """Seconds after which the file is looked at without being told: some mounts never tell."""
+_STEP = 0.2
+"""Seconds by which a change may be noticed late: nobody waits for a reload as for an endpoint."""
 _QUIET = 0.1
 """Seconds that a file has to stay as it is before it counts as written."""
 
@@ -29,7 +31,7 @@ def content(path: Path) -> bytes | None:
 
 async def follow(path: Path, before: bytes | None, changed: asyncio.Event) -> NoReturn:
     """Set `changed` whenever the file says something else than it did before."""
-    async with Watch() as watch:
+    async with Watch(step=_STEP) as watch:
         stamp = None
         while True:
             seen = await asyncio.to_thread(survey.take, [path])
