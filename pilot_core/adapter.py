@@ -121,7 +121,8 @@ class Sink(Protocol):
 
     def warn(self, problem: str, *, source: str = "", origin: str = "") -> None:
         """One object is unusable: shown as an error until `source` is put or dropped again. What
-        was last put under `source` stays."""
+        was last put under `source` stays. Several about one source are told apart by their
+        origins, or by their texts where they have none; of one origin, the newest text is shown."""
 
     def note(self, remark: str, *, source: str = "", origin: str = "") -> None:
         """Something that an object says is not honoured, while the rest of it has been put: shown
