@@ -199,20 +199,25 @@ async def follow(server: KubeApi, who: str, objects: int, seconds: float) -> Non
     print(f" in {_DOWN:.0f} s", flush=True)
 
 
-async def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure the adapter on a real API server.")
-    parser.add_argument("--objects", type=int, default=10_000)
-    parser.add_argument("--soak", type=float, default=0.0, help="seconds")
-    options = parser.parse_args()
+async def measure(objects: int, seconds: float) -> None:
+    """`objects` of each kind, and a soak of that many seconds if there are any."""
     async with KubeApi(flags=["--max-mutating-requests-inflight=400"]) as server:
         await server.call("POST", "/api/v1/namespaces", {"metadata": {"name": "shop"}})
         began = time.monotonic()
         async with Writer(server) as writer:
-            await writer.all(_one(writer, number) for number in range(options.objects))
-        print(f"{options.objects} of each written in {time.monotonic() - began:.0f} s", flush=True)
+            await writer.all(_one(writer, number) for number in range(objects))
+        print(f"{objects} of each written in {time.monotonic() - began:.0f} s", flush=True)
         for who in ("ours", "informer"):
-            await follow(server, who, options.objects, options.soak)
+            await follow(server, who, objects, seconds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure the adapter on a real API server.")
+    parser.add_argument("--objects", type=int, default=10_000)
+    parser.add_argument("--soak", type=float, default=0.0, help="seconds")
+    options = parser.parse_args()
+    asyncio.run(measure(options.objects, options.soak))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

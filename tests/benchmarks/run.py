@@ -3,6 +3,7 @@
     make bench                                   the whole table, about 12 minutes
     make bench ARGS='--quick'                    1,000 services, 1,000 proxies, delta
     make bench ARGS='-S 100 10000 -N 100 --json'
+    make bench ARGS='--kubernetes --soak 600'    a large cluster instead, with 10 minutes of changes
 
 Server CPU in seconds of one change to all proxies; the server is pinned to one core and the clients
 to another. `floor` is what grpc.aio alone costs when it sends the same bytes (beside_floor.py).
@@ -22,6 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import beside_floor
+import k8s_scale
 import large
 from scenarios import measure
 
@@ -78,7 +80,12 @@ def main() -> None:
     options.add_argument("--quick", action="store_true")
     options.add_argument("--tls", action="store_true", help="proxies with agents, for mutual TLS")
     options.add_argument("--json", action="store_true")
+    options.add_argument("--kubernetes", type=int, nargs="?", const=10_000, metavar="OBJECTS")
+    options.add_argument("--soak", type=float, default=0.0, metavar="SECONDS")
     given = options.parse_args()
+    if given.kubernetes:
+        asyncio.run(k8s_scale.measure(given.kubernetes, given.soak))
+        return
     if len(os.sched_getaffinity(0)) > 1:
         os.sched_setaffinity(0, {1})
     rows = []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import kube_platforms
 import pytest
-from kube_platforms import FakePlatform, RealPlatform
+from kube_platforms import FakePlatform, RealPlatform, TwoClusters
 from pilot_adapter_kubernetes.adapter import Kubernetes
 
 from kube_server import KubeApi
@@ -36,3 +36,11 @@ class TestFakeKubernetes(AdapterConformance):
     @pytest.fixture
     def platform(self, tmp_path: Path) -> Platform:
         return FakePlatform(tmp_path)
+
+
+class TestTwoClusters(AdapterConformance):
+    adapter = Kubernetes
+
+    @pytest.fixture
+    def platform(self, tmp_path: Path) -> Platform:
+        return TwoClusters(tmp_path)

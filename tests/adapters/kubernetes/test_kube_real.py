@@ -156,13 +156,14 @@ async def test_the_rights_that_the_documentation_names_are_enough(server, tmp_pa
 
 async def test_a_namespace_that_is_deleted_takes_its_services_along(server):
     await server.call("POST", "/api/v1/namespaces", {"metadata": {"name": "doomed"}})
-    for number in range(50):
-        await apply(server, service(f"s{number}", "doomed"))
+    for start in range(0, 500, 20):
+        batch = range(start, start + 20)
+        await asyncio.gather(*(apply(server, service(f"s{n}", "doomed")) for n in batch))
     async with session(adapter(server)) as sink:
         await sink.until(lambda: sink.is_synced)
-        assert 50 == sum(".doomed." in name for name in sink.services)
+        assert 500 == sum(".doomed." in name for name in sink.services)
         await server.call("DELETE", "/api/v1/namespaces/doomed")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while any(".doomed." in name for name in sink.services):
                 await _changed(sink)
         assert [] == [name for name in sink.services if ".doomed." in name]

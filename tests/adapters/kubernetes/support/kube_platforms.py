@@ -8,9 +8,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from fake_kube_api import FakeKubeApi
 from objects import SLICE_GROUP, Json, endpoint, endpoint_slice, service
-from pilot_adapter_kubernetes.adapter import KubernetesConfig
+from pilot_adapter_kubernetes.adapter import ClustersConfig, KubernetesConfig
 
 import server_process
 from kube_server import KubeApi
@@ -84,6 +85,42 @@ class FakePlatform(Platform):
 
     def hostname(self, name: str) -> str:
         return f"{name}.shop.svc.cluster.local"
+
+
+class TwoClusters(FakePlatform):
+    """The service `web` is in another cluster, all others are at home."""
+
+    can_spoil = False
+    can_lose_part = True
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.away = FakePlatform(folder / "away")
+
+    async def __aenter__(self) -> TwoClusters:
+        await super().__aenter__()
+        await self.away.__aenter__()
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await super().__aexit__()
+        await self.away.__aexit__()
+
+    def config(self) -> KubernetesConfig:
+        folder = self._folder / "clusters"
+        folder.mkdir(exist_ok=True)
+        kubeconfig(folder / "away.yaml", self.away.server.url, self.away.server.token)
+        return msgspec.structs.replace(super().config(), clusters=ClustersConfig(files=(folder,)))
+
+    async def set(self, services: Services) -> None:
+        await super().set({name: found for name, found in services.items() if name != "web"})
+        await self.away.set({name: found for name, found in services.items() if name == "web"})
+
+    async def lose_part(self) -> None:
+        await self.away.disconnect()
+
+    async def find_part(self) -> None:
+        await self.away.reconnect()
 
 
 class RealPlatform(Platform):
