@@ -30,10 +30,12 @@ def of(endpoint: Endpoint, service: Service, trust_domain: str) -> str:
 
 def tls(endpoint: Endpoint, service: Service, port: int, rules: InboundRules) -> TlsMode:
     """How those who can speak the mesh's TLS speak to this port of the endpoint: as the registry
-    says, unless people have said that it takes nothing else, or does not take it."""
+    says, unless people have said that it takes plaintext only.
+
+    That it takes nothing but TLS is no reason to begin with it: a namespace has endpoints beyond
+    the mesh too, which no sidecar stands before.
+    """
     said = rules.mode(service.namespace, endpoint, port) if rules else None
-    if said is InboundTls.STRICT:
-        return TlsMode.MUTUAL
     return TlsMode.PLAIN if said is InboundTls.DISABLED else endpoint.tls
 
 

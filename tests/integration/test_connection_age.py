@@ -13,7 +13,7 @@ from envoy_config import standalone
 from mesh import Envoy, free_port, http_get, until
 from mutual import Stage
 from nodes import Load
-from pilot_core.model import Inbound, InboundTls, Port, Protocol, World
+from pilot_core.model import Inbound, InboundTls, Port, Protocol, TlsMode, World
 from pilot_core.model.proxy import describe
 from pilot_core.model.record import Claim
 from pilot_xds.rendering import translate
@@ -29,7 +29,7 @@ LONG = {"caller": "3000s", "listener": "3600s"}
 
 def here(own: str, port: int) -> World:
     reviews = service(SHOP, "default", ports=(Port("http", 80, Protocol.HTTP),))
-    at = endpoint(own, ports=(("http", port),), service_account="reviews")
+    at = endpoint(own, ports=(("http", port),), service_account="reviews", tls=TlsMode.MUTUAL)
     made, _ = world(reviews, reviews=[at]).apply({}, {}, {STRICT.key: (Claim("f", "f", STRICT),)})
     return made
 

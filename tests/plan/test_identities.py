@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pilot_core.model import Port, TlsMode
+import pytest
+
+from pilot_core.model import Inbound, InboundTls, Port, TlsMode
+from pilot_core.model.inbound import InboundRules
 from pilot_core.plan import identities
 from worlds import endpoint, service
 
@@ -55,3 +58,19 @@ def test_an_account_stands_there_once_and_in_order():
         "spiffe://mesh.example/ns/shop/sa/a",
         "spiffe://mesh.example/ns/shop/sa/b",
     ) == behind(*(mutual(service_account=a) for a in accounts))
+
+
+@pytest.mark.parametrize(
+    ("said", "spoken"),
+    [
+        (InboundTls.STRICT, (TlsMode.PLAIN, TlsMode.MUTUAL)),
+        (InboundTls.PERMISSIVE, (TlsMode.PLAIN, TlsMode.MUTUAL)),
+        (InboundTls.DISABLED, (TlsMode.PLAIN, TlsMode.PLAIN)),
+    ],
+)
+def test_a_strict_namespace_has_endpoints_beyond_the_mesh_and_a_disabled_one_has_no_tls(
+    said, spoken
+):
+    rules = InboundRules([Inbound(name="*", mode=said)])
+    both = (endpoint("10.0.0.1"), mutual())
+    assert spoken == tuple(identities.tls(one, SHOP, 80, rules) for one in both)

@@ -154,17 +154,30 @@ def test_changed_roots_change_the_secrets_and_nothing_else():
     assert ["roots/cf"] == [view.name for view in layers.TrustedRoots().views(new)]
 
 
-def test_what_people_say_of_a_namespace_reaches_callers_with_an_agent_and_its_own_sidecars():
-    old = world(service("reviews.shop.mesh"), reviews=[endpoint("10.0.0.1")])
-    strict = Inbound(name="shop", namespace="shop", mode=InboundTls.STRICT)
-    new, delta = old.apply({}, {}, {strict.key: (Claim("file", "f", strict),)})
-    all_of_it = {layers.CLUSTER, layers.ENDPOINTS, layers.LISTENER}
-    assert all_of_it == touched_types(old, new, delta, WITH_AGENT)
-    elsewhere = msgspec.structs.replace(WITH_AGENT, namespace="bank", addresses=())
-    assert {layers.CLUSTER, layers.ENDPOINTS} == touched_types(old, new, delta, elsewhere)
-    # Who has no certificate serves it no longer, and calls as ever.
+def said(old: World, mode: InboundTls) -> tuple[World, Delta]:
+    one = Inbound(name="shop", namespace="shop", mode=mode)
+    return old.apply({}, {}, {one.key: (Claim("file", "f", one),)})
+
+
+ELSEWHERE = msgspec.structs.replace(WITH_AGENT, namespace="bank", addresses=())
+
+
+def test_who_may_connect_is_the_business_of_the_namespace_s_own_sidecars():
+    old = world(service("reviews.shop.mesh"), reviews=[mutual("10.0.0.1", "reviews")])
+    new, delta = said(old, InboundTls.STRICT)
+    assert {layers.LISTENER} == touched_types(old, new, delta, WITH_AGENT)
+    # Who has no certificate serves it no longer.
     assert {layers.LISTENER} == touched_types(old, new, delta)
-    assert set() == touched_types(old, new, delta, Proxy(id="q", namespace="bank"))
+    assert set() == touched_types(old, new, delta, ELSEWHERE)
+
+
+def test_that_nobody_may_connect_by_tls_is_the_business_of_callers_too():
+    old = world(service("reviews.shop.mesh"), reviews=[mutual("10.0.0.1", "reviews")])
+    new, delta = said(old, InboundTls.DISABLED)
+    both = {layers.CLUSTER, layers.ENDPOINTS}
+    assert {*both, layers.LISTENER} == touched_types(old, new, delta, WITH_AGENT)
+    assert both == touched_types(old, new, delta, ELSEWHERE)
+    assert set() == touched_types(old, new, delta)
 
 
 def test_one_changed_service_among_many_makes_the_views_of_that_service():
