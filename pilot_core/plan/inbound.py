@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from pilot_core.model import NO_LOCALITY, Endpoint, Health, InboundTls, Service, World
+from pilot_core.model import NO_LOCALITY, Endpoint, Health, InboundTls, Service, TlsMode, World
 from pilot_core.model.inbound import strictest
 from pilot_core.plan import addresses, carried, names
 from pilot_core.plan.views import (
@@ -46,6 +46,7 @@ class _Served(msgspec.Struct, frozen=True, gc=False):
     http2: bool
     application: tuple[str, int]
     mode: InboundTls
+    tls: TlsMode
 
 
 def listeners(world: World, stand: Stand) -> tuple[ForwardListenerView, ...]:
@@ -74,6 +75,18 @@ def unserved(world: World, stand: Stand) -> tuple[str, ...]:
         f"{served.address}:{served.port}"
         for served in _served(world, stand)
         if served.mode is InboundTls.STRICT
+    )
+
+
+def unreachable(world: World, stand: Stand) -> tuple[str, ...]:
+    """The addresses where only callers with a certificate may connect, and of which a registry says
+    that they take plaintext: so that is what callers come with."""
+    if not stand.trust_domain or not world.inbound:
+        return ()
+    return tuple(
+        f"{served.address}:{served.port}"
+        for served in _served(world, stand)
+        if served.mode is InboundTls.STRICT and served.tls is TlsMode.PLAIN
     )
 
 
@@ -152,5 +165,6 @@ def _ports(
             http=port.protocol.is_http,
             http2=port.protocol.is_http2,
             application=application,
+            tls=endpoint.tls,
             mode=world.inbound.mode(service.namespace, endpoint, number) or InboundTls.PERMISSIVE,
         )

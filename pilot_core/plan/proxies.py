@@ -59,11 +59,23 @@ def plan(proxy: Proxy, trust_domain: str = DEFAULT_TRUST_DOMAIN) -> ProxyPlan:
     return ProxyPlan(clusters, endpoints, listeners, (layers.HttpRoutes(namespace),))
 
 
-def unserved(plan: ProxyPlan, world: World) -> tuple[str, ...]:
-    """The sidecar's addresses that are not served, as nobody without a certificate may connect and
-    it has none itself."""
-    stands = (key.stand for key in plan.listeners if isinstance(key, layers.InboundListeners))
-    return tuple(address for stand in stands for address in inbound.unserved(world, stand))
+class Shut(msgspec.Struct, frozen=True):
+    """A sidecar's addresses at which callers find a shut door, though nobody meant it."""
+
+    unserved: tuple[str, ...] = ()
+    """Only callers with a certificate may connect, and it has none itself."""
+    unreachable: tuple[str, ...] = ()
+    """Only callers with a certificate may connect, and callers are told not to show one."""
+
+
+OPEN = Shut()
+
+
+def shut(plan: ProxyPlan, world: World) -> Shut:
+    for key in plan.listeners:
+        if isinstance(key, layers.InboundListeners):
+            return Shut(inbound.unserved(world, key.stand), inbound.unreachable(world, key.stand))
+    return OPEN
 
 
 def _explicit(proxy: Proxy, http: layers.HttpListener) -> tuple[Wanted, ...]:

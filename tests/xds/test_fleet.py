@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from pilot_core.model import NO_LOCALITY, Claim, Inbound, InboundTls, Locality, MeshService
+from pilot_core.model import (
+    NO_LOCALITY,
+    Claim,
+    Inbound,
+    InboundTls,
+    Locality,
+    MeshService,
+    Shard,
+    TlsMode,
+)
 from pilot_core.plan import layers as plans
 from pilot_core.testing import FakeClock
 from pilot_xds import rendering, status
@@ -226,24 +235,39 @@ def test_what_cannot_be_built_is_a_problem_that_leaves_the_rest_alone(server):
     assert [] == list(server.problems)
 
 
-def test_a_sidecar_without_an_agent_is_named_where_only_certificates_may_connect(server):
-    def say(*claims):
-        old = server.fleet.world
-        server.fleet.update(old, *old.apply({}, {}, {("inbound", "shop"): claims}))
+def say(server, *claims):
+    old = server.fleet.world
+    server.fleet.update(old, *old.apply({}, {}, {("inbound", "shop"): claims}))
 
-    strict = Inbound(name="shop", namespace="shop", mode=InboundTls.STRICT)
+
+STRICT = Claim("file", "f", Inbound(name="shop", namespace="shop", mode=InboundTls.STRICT))
+
+
+def test_a_sidecar_without_an_agent_is_named_where_only_certificates_may_connect(server):
     server.put("reviews.shop.mesh", endpoints=("10.0.0.9",))
     me = connect(server)
-    connect(server, "sidecar~10.0.0.9~web.shop~with-agent", metadata={"PILOT_TLS": "agent"})
-    say(Claim("file", "f", strict))
+    say(server, STRICT)
     [problem] = server.problems
     assert ("strict-without-agent", me.name) == (problem.code, problem.object)
-    assert problem.message.startswith("10.0.0.9:80 is not served")
-    say()
+    assert problem.message.startswith("10.0.0.9:80: only callers with a certificate")
+    say(server)
     assert [] == list(server.problems)
-    say(Claim("file", "f", strict))
+    say(server, STRICT)
     assert 1 == len(list(server.problems))
     server.fleet.leave(me)
+    assert [] == list(server.problems)
+
+
+def test_a_sidecar_is_named_whose_callers_are_told_to_come_in_plaintext(server):
+    server.put("reviews.shop.mesh", endpoints=("10.0.0.9",))
+    me = connect(server, "sidecar~10.0.0.9~web.shop~mesh", metadata={"PILOT_TLS": "agent"})
+    say(server, STRICT)
+    [problem] = server.problems
+    assert ("strict-but-plain", me.name) == (problem.code, problem.object)
+    mutual = endpoint("10.0.0.9", tls=TlsMode.MUTUAL)
+    old = server.fleet.world
+    here = {"reviews.shop.mesh": (Shard("file", "f", (mutual,)),)}
+    server.fleet.update(old, *old.apply({}, here))
     assert [] == list(server.problems)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from pilot_core.model import Problem, Severity
+from pilot_core.plan.proxies import Shut
 from pilot_core.telemetry.problems import Problems
 from pilot_xds.types import ResourceType
 
@@ -15,7 +16,11 @@ log = logging.getLogger(__name__)
 
 NACK = "nack"
 NOT_BUILT = "resource-not-built"
-UNSERVED = "strict-without-agent"
+UNSERVED, UNREACHABLE = "strict-without-agent", "strict-but-plain"
+_WITHOUT_AGENT = (
+    "(inbound: strict), and this proxy has no agent to have one from itself: it does not listen"
+)
+_PLAIN = "(inbound: strict), and the registry says `tls: plain` of it: callers are refused"
 MISMATCH = "identity-mismatch"
 _WORD = re.compile(r"[\w.-]+")
 OriginOf: TypeAlias = Callable[[str], str]
@@ -46,21 +51,17 @@ class Complaints:
     def accepted(self, proxy_id: str, kind: ResourceType) -> None:
         self._problems.clear(NACK, source=kind.short, object=proxy_id)
 
-    def unserved(self, proxy_id: str, addresses: tuple[str, ...]) -> None:
-        """A proxy has no listener there, because nobody without a certificate may connect."""
-        if not addresses:
-            self._problems.clear(UNSERVED, source="", object=proxy_id)
-            return
-        self._problems.raise_(
-            Problem(
-                code=UNSERVED,
-                object=proxy_id,
-                message=(
-                    f"{', '.join(addresses)} is not served: only callers with a certificate may "
-                    "connect (inbound: strict), and this proxy has no agent to have one from"
-                ),
-            )
-        )
+    def shut(self, proxy_id: str, found: Shut) -> None:
+        """Where nobody gets in at a proxy, and why; until that is over."""
+        for code, addresses, why in (
+            (UNSERVED, found.unserved, _WITHOUT_AGENT),
+            (UNREACHABLE, found.unreachable, _PLAIN),
+        ):
+            if not addresses:
+                self._problems.clear(code, source="", object=proxy_id)
+                continue
+            text = f"{', '.join(addresses)}: only callers with a certificate may connect {why}"
+            self._problems.raise_(Problem(code=code, object=proxy_id, message=text))
 
     def denied(self, proxy_id: str, identity: str, peer: str, words: str) -> None:
         """Somebody has proved to be another one than he says. Known by what he has proved: there

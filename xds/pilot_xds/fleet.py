@@ -7,12 +7,14 @@ Rule 3: nothing is handed out before `open`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pilot_core.clock import Clock
 from pilot_core.model import Delta, Proxy, World
 from pilot_core.plan import proxies
 from pilot_core.plan.identities import DEFAULT_TRUST_DOMAIN
-from pilot_core.plan.layers import LayerKey
-from pilot_core.plan.proxies import ProxyPlan
+from pilot_core.plan.layers import InboundListeners, LayerKey
+from pilot_core.plan.proxies import ProxyPlan, Shut
 from pilot_core.telemetry.problems import Problems
 from pilot_xds import claims
 from pilot_xds.claims import Impostor
@@ -58,7 +60,7 @@ class Fleet:
         self.layers = Layers(self._complaints.not_built, trust_domain if expects_agents else "")
         self._cohorts: dict[ProxyPlan, Cohort] = {}
         self._by_layer: dict[LayerKey, set[Cohort]] = {}
-        self._unserved: set[str] = set()
+        self._shut: dict[str, Shut] = {}
         self._is_open = False
 
     @property
@@ -75,16 +77,21 @@ class Fleet:
     def update(self, old: World, new: World, delta: Delta) -> None:
         """The world has changed. A follower of the hub."""
         started = self.now()
+        touched = self.layers.touched(new, delta) if new.inbound or self._shut else ()
         changed = self.layers.apply(new, delta)
-        for cohort in {c for key in changed for c in self._by_layer.get(key, ())}:
-            if not changed.isdisjoint(cohort.plan.listeners):
-                for member in cohort.members:
-                    self._tell_unserved(member)
+        for cohort in self._of(key for key in touched if isinstance(key, InboundListeners)):
+            for member in cohort.members:
+                self._tell_shut(member)
+        for cohort in self._of(changed):
             cohort.snapshot = self.layers.snapshot(cohort.plan)
             if self._is_open:
                 for member in cohort.members:
                     member.give(cohort.snapshot, changed_at=started)
         self.metrics.build_time.observe(self.now() - started)
+
+    def _of(self, keys: Iterable[LayerKey]) -> set[Cohort]:
+        """Whose snapshots have one of these layers."""
+        return {cohort for key in keys for cohort in self._by_layer.get(key, ())}
 
     def admit(self, proxy: Proxy, identity: str, peer: str) -> None:
         """Let nobody in who has proved to be somebody else than he says. Raises Impostor."""
@@ -109,17 +116,19 @@ class Fleet:
         connection.connected_since = self.clock.now()
         self.connections.add(connection)
         self.metrics.streams.labels(connection.stream.variant).inc()
-        self._tell_unserved(connection)
+        self._tell_shut(connection)
         if self._is_open:
             connection.give(cohort.snapshot)
 
-    def _tell_unserved(self, connection: Connection) -> None:
-        """Show which of its addresses a sidecar does not serve, until it does or has gone."""
+    def _tell_shut(self, connection: Connection) -> None:
+        """Show where nobody gets in at a sidecar, until somebody does or it has gone."""
         cohort, name = connection.cohort, connection.name
-        found = proxies.unserved(cohort.plan, self.world) if cohort else ()
-        if found or name in self._unserved:
-            self._complaints.unserved(name, found)
-            (self._unserved.add if found else self._unserved.discard)(name)
+        found = proxies.shut(cohort.plan, self.world) if cohort else proxies.OPEN
+        if found != self._shut.get(name, proxies.OPEN):
+            self._complaints.shut(name, found)
+            self._shut[name] = found
+        if found == proxies.OPEN:
+            self._shut.pop(name, None)
 
     def _found(self, plan: ProxyPlan) -> Cohort:
         for key in plan.keys:
@@ -140,7 +149,7 @@ class Fleet:
         for kind in tuple(connection.refused):
             self._settled(connection, kind)
         connection.cohort = None
-        self._tell_unserved(connection)
+        self._tell_shut(connection)
         if not cohort.members:
             self._dissolve(cohort)
 

@@ -79,9 +79,10 @@ class Layers:
 
     def apply(self, new: World, delta: Delta) -> set[LayerKey]:
         """Bring all layers to the new world; the keys of those that are others now."""
-        old, delta = self.world, self._missed.merge(delta)
+        delta = self._missed.merge(delta)
+        touched = self.touched(new, delta)
         self._missed = delta
-        changed = {key for key in self._touched(old, new, delta) if self._bring(key, new, delta)}
+        changed = {key for key in touched if self._bring(key, new, delta)}
         self.world, self._missed = new, Delta()
         if delta.services:
             trim(len(new.services))
@@ -98,9 +99,10 @@ class Layers:
         after = self._layers[key] = before.replace(made, change.drop)
         return after is not before
 
-    def _touched(self, old: World, new: World, delta: Delta) -> set[LayerKey]:
+    def touched(self, new: World, delta: Delta) -> set[LayerKey]:
+        """The layers that the new world may have made others."""
         touched: set[LayerKey] = set()
-        for trigger in triggers.of_change(old, new, delta):
+        for trigger in triggers.of_change(self.world, new, delta):
             touched |= self._watchers.get(trigger, set())
         return touched
 
