@@ -2,6 +2,7 @@
 
     Attest   proof, (answer to a challenge), then requests ─▶   ◀─ identities, then certificates
     Renew    requests ─▶   ◀─ certificates, by the one that the caller shows
+    Mint     audiences ─▶   ◀─ a token (JWT-SVID), by the same
     Follow   what is acknowledged ─▶   ◀─ roots and tainted signers, as long as it lasts
 
 Rule 1: an agent learns which identities it has from us, and makes a key for each: nothing else of
@@ -33,6 +34,8 @@ from pilot_certs.messages import (
     AttestResponse,
     FollowRequest,
     FollowResponse,
+    MintRequest,
+    MintResponse,
     RenewRequest,
     RenewResponse,
 )
@@ -55,7 +58,7 @@ class Proof(Protocol):
 
 
 class IdentityService:
-    """The three methods over one authority."""
+    """The methods over one authority."""
 
     def __init__(
         self,
@@ -75,6 +78,7 @@ class IdentityService:
             f"/{SERVICE}/Attest": self._attest,
             f"/{SERVICE}/Renew": self._renew,
             f"/{SERVICE}/Follow": self._follow,
+            f"/{SERVICE}/Mint": self._mint,
         }
 
     async def _attest(self, exchange: Exchange) -> None:
@@ -108,6 +112,13 @@ class IdentityService:
         asked = await self._heard(exchange, RenewRequest)
         caller = await self._issuing.admit(call, self._certified)
         await exchange.send(self._granted(RenewResponse(), asked.wanted, call, caller))
+
+    async def _mint(self, exchange: Exchange) -> None:
+        asked = await self._heard(exchange, MintRequest)
+        caller = await self._issuing.admit(exchange.call, self._certified)
+        minted = self._issuing.mint(asked.audiences, exchange.call, caller)
+        said = MintResponse(token=minted.token, not_after=int(minted.not_after))
+        await exchange.send(said.SerializeToString())
 
     async def _certified(self, call: Call) -> Caller:
         caller = await self._known.authenticate(call)
@@ -149,6 +160,8 @@ class IdentityService:
             tainted = [s.id for s in self._authority.signers if s.is_tainted]
             said = FollowResponse(sequence=self._authority.sequence, tainted=tainted)
             said.roots.extend(map(_der, self._authority.roots))
+            for key in self._authority.jwt_keys:
+                said.jwt_keys.add(kid=key.kid, spki=key.spki)
             await exchange.send(said.SerializeToString())
             await changed.wait()
 

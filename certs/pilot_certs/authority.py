@@ -9,6 +9,7 @@ Rule 3: what is in memory is what the journal says.
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import Callable, Sequence
 
@@ -18,10 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from pilot_certs import chain, profile, public_key, rotation, signers, validity
+from pilot_certs import chain, jwt_svids, profile, public_key, rotation, signers, validity
 from pilot_certs.audit import AuditLog, Decision
 from pilot_certs.durable import StateError
 from pilot_certs.journal import Content, Journal, Step
+from pilot_certs.jwt_svids import Minted
 from pilot_certs.keys import Keys
 from pilot_certs.profile import Issuer, PrivateKey
 from pilot_certs.public_key import PublicKey
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 
 _AHEAD = 600.0
 """How far ahead it is written down until when leaves are valid, so that not each one is."""
+_KID = 16
+"""Characters of a key's id by which a token names it."""
 _CHECKED = "/pilot-core/self-test"
 
 
@@ -162,6 +166,27 @@ class Authority:
             signer=signer.id,
         )
 
+    @property
+    def jwt_keys(self) -> tuple[jwt_svids.PublicKey, ...]:
+        """What verifies tokens of ours."""
+        return tuple(
+            jwt_svids.PublicKey(s.jwt_key[:_KID], base64.b64decode(s.jwt_public))
+            for s in self.signers
+            if s.jwt_key
+        )
+
+    def mint(self, name: SpiffeId, audiences: Sequence[str]) -> Minted:
+        """A token for this name and these audiences. Raises InvalidRequest, NotReady."""
+        signer = signers.active(self.signers)
+        if signer is None or not signer.jwt_key:
+            raise NotReady("no-jwt-key", "the active signer has no key for tokens: rotate it")
+        try:
+            key = self.keys.signer(signer.jwt_key)
+        except StateError as error:
+            raise NotReady("jwt-key", str(error)) from None
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        return jwt_svids.mint(name, audiences, key, signer.jwt_key[:_KID], self.clock.now())
+
     def check(self) -> None:
         """Sign something, and see that the bundle vouches for it. Raises NotReady."""
         key = ec.generate_private_key(ec.SECP256R1()).public_key()
@@ -204,6 +229,8 @@ class Authority:
             rotation.check_drop(signer, fleet, self.clock.now())
         self._step("drop", signer, after, who, why)
         self.keys.delete(signer.id)
+        if signer.jwt_key:
+            self.keys.delete(signer.jwt_key)
         return signer
 
     def is_new(self, plugged: Plugged) -> bool:
@@ -279,14 +306,22 @@ class Authority:
         window = Window(float(int(now - life.backdate)), float(int(now + life.authority)))
         domain = SpiffeId(self.trust_domain)
         made = _pem(profile.root(self.keys.signer(key_id), domain, window))
-        return Signer(
-            id=key_id,
-            state=State.PREPARED,
-            chain=(),
-            roots=(made,),
-            not_before=window.not_before,
-            not_after=window.not_after,
+        return self._with_jwt_key(
+            Signer(
+                id=key_id,
+                state=State.PREPARED,
+                chain=(),
+                roots=(made,),
+                not_before=window.not_before,
+                not_after=window.not_after,
+            )
         )
+
+    def _with_jwt_key(self, signer: Signer) -> Signer:
+        key_id = self.keys.generate()
+        public = public_key.allowed(self.keys.signer(key_id).public_key())
+        shown = base64.b64encode(public_key.spki(public)).decode()
+        return signer.replace(jwt_key=key_id, jwt_public=shown)
 
     def _adopted(self, plugged: Plugged) -> Signer:
         now = self.clock.now()
@@ -297,7 +332,7 @@ class Authority:
         ):
             raise StateError("the plugged-in authority is not valid now: look at its dates")
         self.keys.adopt(plugged.key)
-        return plugged.signer
+        return self._with_jwt_key(plugged.signer)
 
 
 class Plugged:

@@ -19,6 +19,7 @@ from pilot_certs import csr
 from pilot_certs.audit import AuditLog, Decision
 from pilot_certs.authority import Authority, Issued
 from pilot_certs.caller import Authenticator, Call, Caller
+from pilot_certs.jwt_svids import Minted
 from pilot_certs.ledger import Held, Holder, Ledger
 from pilot_certs.limits import Buckets, Rate
 from pilot_certs.refusal import InvalidRequest, RateLimited, Refused, Unauthenticated
@@ -114,6 +115,31 @@ class Issuing:
         if self._ledger is not None:
             self._ledger.note(_held(call, caller, issued))
         return issued
+
+    def mint(self, audiences: Sequence[str], call: Call, caller: Caller) -> Minted:
+        """A token for somebody who is known. Raises Refused."""
+        name = caller.identities[0]
+        self.counts["requests"] += 1
+        try:
+            if not self._per_identity.take(str(name)):
+                raise RateLimited("identity-limit", f"too many tokens for {name}")
+            minted = self._authority.mint(name, audiences)
+        except Refused as refused:
+            self.refused(refused, call, caller, wanted=name)
+            raise
+        self.counts["minted"] += 1
+        self._audit.write(
+            Decision(
+                event="minted",
+                peer=call.peer,
+                attestor=caller.attestor,
+                evidence=caller.evidence,
+                requested=" ".join(audiences),
+                granted=str(name),
+                not_after=minted.not_after,
+            )
+        )
+        return minted
 
     def refused(
         self,

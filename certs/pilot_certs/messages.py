@@ -40,17 +40,30 @@ DECLARED: dict[str, dict[str, str]] = {
         "RenewRequest": f"wanted 1 {OWN}.Wanted*",
         "RenewResponse": f"certificates 1 {OWN}.Certificate*, roots 2 bytes*",
         "FollowRequest": "roots 1 string*, signers 2 string*, identities 3 string*",
-        "FollowResponse": "sequence 1 int64, roots 2 bytes*, tainted 3 string*",
+        "FollowResponse": "sequence 1 int64, roots 2 bytes*, tainted 3 string*, "
+        f"jwt_keys 4 {OWN}.JwtKey*",
+        "JwtKey": "kid 1 string, spki 2 bytes",
+        "MintRequest": "audiences 1 string*",
+        "MintResponse": "token 1 string, not_after 2 int64",
     },
     "": {
         "X509SVIDResponse": "svids 1 X509SVID*, crl 2 bytes*, federated_bundles 3 BundleEntry*",
         "X509SVID": "spiffe_id 1 string, x509_svid 2 bytes, x509_svid_key 3 bytes, bundle 4 bytes",
         "X509BundlesResponse": "crl 1 bytes*, bundles 2 BundleEntry*",
+        "JWTSVIDRequest": "audience 1 string*, spiffe_id 2 string",
+        "JWTSVIDResponse": "svids 1 JWTSVID*",
+        "JWTSVID": "spiffe_id 1 string, svid 2 string",
+        "JWTBundlesResponse": "bundles 1 BundleEntry*",
+        "ValidateJWTSVIDRequest": "audience 1 string, svid 2 string",
+        "ValidateJWTSVIDResponse": f"spiffe_id 1 string, claims 2 {_STRUCT}",
         # What a map<string, bytes> is on the wire.
         "BundleEntry": "key 1 string, value 2 bytes",
     },
     "google.rpc": {"Status": "code 1 int32, message 2 string"},
-    "envoy.config.core.v3": {"DataSource": "inline_bytes 2 bytes"},
+    "envoy.config.core.v3": {
+        "DataSource": "inline_bytes 2 bytes",
+        "Node": f"id 1 string, metadata 3 {_STRUCT}",
+    },
     TLS: {
         "Secret": f"name 1 string, tls_certificate 2 {TLS}.TlsCertificate, "
         f"validation_context 4 {TLS}.CertificateValidationContext",
@@ -59,11 +72,13 @@ DECLARED: dict[str, dict[str, str]] = {
         "CertificateValidationContext": "trusted_ca 1 envoy.config.core.v3.DataSource",
     },
     DISCOVERY: {
-        "DiscoveryRequest": "version_info 1 string, resource_names 3 string*, type_url 4 string, "
-        "response_nonce 5 string, error_detail 6 google.rpc.Status",
+        "DiscoveryRequest": "version_info 1 string, node 2 envoy.config.core.v3.Node, "
+        "resource_names 3 string*, type_url 4 string, response_nonce 5 string, "
+        "error_detail 6 google.rpc.Status",
         "DiscoveryResponse": f"version_info 1 string, resources 2 {_ANY}*, type_url 4 string, "
         "nonce 5 string",
-        "DeltaDiscoveryRequest": "type_url 2 string, resource_names_subscribe 3 string*, "
+        "DeltaDiscoveryRequest": "node 1 envoy.config.core.v3.Node, type_url 2 string, "
+        "resource_names_subscribe 3 string*, "
         "resource_names_unsubscribe 4 string*, response_nonce 6 string, "
         "error_detail 7 google.rpc.Status",
         "DeltaDiscoveryResponse": f"resources 2 {DISCOVERY}.Resource*, type_url 4 string, "
@@ -125,6 +140,13 @@ RenewRequest = _message(f"{OWN}.RenewRequest")
 RenewResponse = _message(f"{OWN}.RenewResponse")
 FollowRequest = _message(f"{OWN}.FollowRequest")
 FollowResponse = _message(f"{OWN}.FollowResponse")
+MintRequest = _message(f"{OWN}.MintRequest")
+MintResponse = _message(f"{OWN}.MintResponse")
+JwtRequest = _message("JWTSVIDRequest")
+JwtResponse = _message("JWTSVIDResponse")
+JwtBundlesResponse = _message("JWTBundlesResponse")
+ValidateRequest = _message("ValidateJWTSVIDRequest")
+ValidateResponse = _message("ValidateJWTSVIDResponse")
 SvidResponse = _message("X509SVIDResponse")
 BundlesResponse = _message("X509BundlesResponse")
 Secret = _message(SECRET)

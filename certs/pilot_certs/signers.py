@@ -45,6 +45,10 @@ class Signer(msgspec.Struct, frozen=True, kw_only=True):
     retired_at: float = 0.0
     leaves_until: float = 0.0
     """No certificate that it has signed is valid after this."""
+    jwt_key: str = ""
+    """The id of the key that signs its tokens; empty for one of before there were any."""
+    jwt_public: str = ""
+    """Its public half: SubjectPublicKeyInfo in base64."""
     is_tainted: bool = False
     """What it has signed is to be replaced at once."""
 

@@ -176,8 +176,20 @@ async def test_junk_is_refused_and_the_socket_lives_on(node: Node) -> None:
     assert {"default"} == set(await _fetched(node, "default"))
 
 
-async def _fetched(node: Node, *names: str) -> dict[str, Any]:
-    request = DiscoveryRequest(resource_names=names).SerializeToString()
+async def test_of_several_identities_of_one_user_a_proxy_gets_the_one_that_its_node_names(
+    node: Node,
+) -> None:
+    for account, name in (("reviews", REVIEWS), ("client", CLIENT), ("nobody", REVIEWS)):
+        found = await _fetched(node, "default", account=account)
+        leaf = found["default"].tls_certificate.certificate_chain.inline_bytes.decode()
+        assert name == chain.name_of(chain.load(leaf))
+
+
+async def _fetched(node: Node, *names: str, account: str = "") -> dict[str, Any]:
+    asked = DiscoveryRequest(resource_names=names)
+    if account:
+        asked.node.metadata.update({"NAMESPACE": "shop", "SERVICE_ACCOUNT": account})
+    request = asked.SerializeToString()
     async with _channel(node) as channel:
         answer = await channel.unary_unary(f"{SDS}FetchSecrets")(request)
     found = [Secret.FromString(r.value) for r in DiscoveryResponse.FromString(answer).resources]

@@ -20,6 +20,7 @@ from pilot_certs.agent import held
 from pilot_certs.agent.held import Held
 from pilot_certs.chain import Untrusted
 from pilot_certs.durable import StateError
+from pilot_certs.jwt_svids import PublicKey
 from pilot_certs.refusal import InvalidRequest
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class _Content(msgspec.Struct, frozen=True, kw_only=True):
     trust_domain: str
     roots: tuple[str, ...]
     svids: tuple[_Svid, ...]
+    jwt_keys: tuple[tuple[str, bytes], ...] = ()
 
 
 class Cache:
@@ -56,7 +58,12 @@ class Cache:
             _Svid(str(s.name), s.chain, s.key_bytes(Encoding.PEM).decode(), s.signer)
             for _, s in sorted(now.svids.items())
         )
-        content = _Content(trust_domain=now.trust_domain, roots=now.roots, svids=svids)
+        content = _Content(
+            trust_domain=now.trust_domain,
+            roots=now.roots,
+            svids=svids,
+            jwt_keys=tuple((key.kid, key.spki) for key in now.jwt_keys),
+        )
         durable.write(self.path, msgspec.json.encode(content))
 
     def load(self, into: Held, now: float) -> None:
@@ -68,6 +75,7 @@ class Cache:
             if (content.format, content.trust_domain) != (FORMAT, into.trust_domain):
                 raise Untrusted(f"it is of {content.trust_domain}, format {content.format}")
             into.trust(content.roots)
+            into.verify_with(tuple(PublicKey(*key) for key in content.jwt_keys))
         except (msgspec.MsgspecError, StateError, Untrusted) as error:
             log.warning("the cache is not used", extra={"path": self.path, "error": str(error)})
             return

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from pilot_certs import chain, public_key
 from pilot_certs.chain import Untrusted
+from pilot_certs.jwt_svids import PublicKey
 from pilot_certs.spiffe import SpiffeId
 
 
@@ -78,6 +79,8 @@ class Held:
     def __init__(self, trust_domain: str) -> None:
         self.trust_domain = trust_domain
         self.roots: tuple[str, ...] = ()
+        self.jwt_keys: tuple[PublicKey, ...] = ()
+        """What verifies tokens."""
         self._svids: dict[SpiffeId, Svid] = {}
         self._changed = asyncio.Event()
 
@@ -93,6 +96,12 @@ class Held:
             chain.check_authority((), (root,))
         if roots != self.roots:
             self.roots = roots
+            self._tell()
+
+    def verify_with(self, keys: tuple[PublicKey, ...]) -> None:
+        """These keys verify tokens from now on."""
+        if keys != self.jwt_keys:
+            self.jwt_keys = keys
             self._tell()
 
     def take(self, new: Svid) -> None:

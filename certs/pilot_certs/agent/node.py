@@ -19,7 +19,7 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from pilot_certs import chain
+from pilot_certs import chain, jwt_svids
 from pilot_certs.agent.cache import Cache
 from pilot_certs.agent.held import Held, Svid
 from pilot_certs.agent.peers import Entry
@@ -28,6 +28,7 @@ from pilot_certs.agent.renewal import Answer, Renewal
 from pilot_certs.agent.server import AgentServer
 from pilot_certs.chain import Untrusted
 from pilot_certs.durable import StateError
+from pilot_certs.jwt_svids import Minted
 from pilot_certs.spiffe import SpiffeId
 from pilot_core.aio import Backoff
 from pilot_core.clock import Clock
@@ -66,7 +67,8 @@ class Agent:
         self._reported = Report((), (), ())
         self.is_ready = False
         self.held = Held(node.trust_domain)
-        self.server = AgentServer(node.socket, self.held, ())
+        self._minted: dict[tuple[SpiffeId, tuple[str, ...]], Minted] = {}
+        self.server = AgentServer(node.socket, self.held, (), mint=self.mint)
 
     async def run(self) -> NoReturn:
         """Raises Denied where the server does not know us, OSError where the socket cannot be."""
@@ -148,6 +150,25 @@ class Agent:
         der = x509.load_pem_x509_csr(csr_pem).public_bytes(Encoding.DER)
         return await self._remote.renew(der, current, self._trusted())
 
+    async def mint(self, name: SpiffeId, audiences: tuple[str, ...]) -> str:
+        """A token for a workload of this node: one that is good for a while still, or a new one.
+        Raises InvalidRequest, Denied, Unavailable."""
+        wanted = (name, jwt_svids.check_audiences(audiences))
+        now = self._clock.now()
+        self._minted = {k: m for k, m in self._minted.items() if m.not_after > now}
+        known = self._minted.get(wanted)
+        if known is not None and known.not_after - now > jwt_svids.LIFETIME / 2:
+            return known.token
+        try:
+            current = await self._rejoined(name)
+            minted = await self._remote.mint(wanted[1], current, self._trusted())
+        except Unavailable:
+            if known is not None:
+                return known.token
+            raise
+        self._minted[wanted] = minted
+        return minted.token
+
     async def _rejoined(self, name: SpiffeId) -> Svid:
         # Several workloads whose certificates have ended join once.
         async with self._joining:
@@ -179,6 +200,7 @@ class Agent:
     def _told(self, told: Told) -> None:
         try:
             self.held.trust(told.roots)
+            self.held.verify_with(told.jwt_keys)
         except Untrusted as error:
             log.error("roots that are none", extra={"error": str(error)})
         for name, renewal in self._renewals.items():

@@ -42,6 +42,14 @@ def of(connected: socket.socket) -> Peer:
     return Peer(*_CREDENTIALS.unpack(raw))
 
 
+def preferring(names: tuple[SpiffeId, ...], account: str) -> tuple[SpiffeId, ...]:
+    """The same identities, with that one first which somebody says is his. It decides only which
+    of his own he gets where he names none."""
+    return tuple(
+        sorted(names, key=lambda name: not name.path.endswith(account)) if account else names
+    )
+
+
 def allowed(peer: Peer, entries: Sequence[Entry]) -> tuple[SpiffeId, ...]:
     """His identities, in the order of the entries."""
     return tuple(entry.name for entry in entries if entry.uid == peer.uid)

@@ -29,11 +29,14 @@ from pilot_certs.agent.codec import Bytes
 from pilot_certs.agent.held import Svid
 from pilot_certs.agent.renewal import Answer
 from pilot_certs.attest_service import digest
+from pilot_certs.jwt_svids import Minted, PublicKey
 from pilot_certs.messages import (
     AttestRequest,
     AttestResponse,
     FollowRequest,
     FollowResponse,
+    MintRequest,
+    MintResponse,
     RenewRequest,
     RenewResponse,
 )
@@ -58,6 +61,7 @@ class Told(NamedTuple):
 
     roots: tuple[str, ...]
     tainted: frozenset[str]
+    jwt_keys: tuple[PublicKey, ...] = ()
 
 
 class Report(NamedTuple):
@@ -119,6 +123,14 @@ class Remote:
             raise Unavailable(f"{len(said.certificates)} certificates, where 1 was asked for")
         [one] = said.certificates
         return Answer(tuple(map(_pem, one.chain)), tuple(map(_pem, said.roots)), one.signer)
+
+    async def mint(self, audiences: Sequence[str], current: Svid, roots: Sequence[str]) -> Minted:
+        """A token for these audiences, by this certificate. Raises Denied, Unavailable."""
+        async with self._stream("Mint", Cardinality.UNARY_UNARY, roots, current) as stream:
+            asked = MintRequest(audiences=audiences)
+            await stream.send_message(asked.SerializeToString(), end=True)
+            said = await _said(stream, MintResponse)
+        return Minted(said.token, float(said.not_after))
 
     async def follow(
         self,
@@ -235,7 +247,8 @@ async def _said(stream: _Stream, kind: Any) -> Any:
 async def _hear(stream: _Stream, told: Callable[[Told], None]) -> None:
     while (data := await stream.recv_message()) is not None:
         said = FollowResponse.FromString(data)
-        told(Told(tuple(map(_pem, said.roots)), frozenset(said.tainted)))
+        keys = tuple(PublicKey(key.kid, key.spki) for key in said.jwt_keys)
+        told(Told(tuple(map(_pem, said.roots)), frozenset(said.tainted), keys))
 
 
 async def _report(stream: _Stream, report: Callable[[], Awaitable[Report]]) -> None:

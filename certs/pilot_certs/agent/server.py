@@ -10,7 +10,8 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -25,24 +26,28 @@ from pilot_certs.agent.codec import Bytes
 from pilot_certs.agent.held import Held, digest
 from pilot_certs.agent.peers import Entry, Peer
 from pilot_certs.agent.subscription import Delta, Sotw, Subscription
-from pilot_certs.refusal import InvalidRequest, NotAuthorized, Refused
+from pilot_certs.messages import JwtRequest, ValidateRequest
+from pilot_certs.refusal import InvalidRequest, NotReady, Refused
+from pilot_certs.spiffe import SpiffeId
+from pilot_core.errors import PilotError
 
 log = logging.getLogger(__name__)
 
 _SDS = "/envoy.service.secret.v3.SecretDiscoveryService/"
 _SPIFFE = "/SpiffeWorkloadAPI/"
-_CODES = {
-    InvalidRequest: Status.INVALID_ARGUMENT,
-    NotAuthorized: Status.PERMISSION_DENIED,
-}
 _Serve = Callable[["_Stream"], Coroutine[Any, Any, None]]
 _Stream = Stream[bytes, bytes]
+Mint = Callable[[SpiffeId, tuple[str, ...]], Awaitable[str]]
 
 
 class AgentServer:
     """One Unix socket for all workloads of this machine."""
 
-    def __init__(self, path: Path, held: Held, entries: Sequence[Entry]) -> None:
+    def __init__(
+        self, path: Path, held: Held, entries: Sequence[Entry], *, mint: Mint | None = None
+    ) -> None:
+        """`mint` makes tokens; without it there are none."""
+        self._mint = mint
         self._path, self._held = path, held
         self.entries = tuple(entries)
         """Who may have what."""
@@ -99,11 +104,14 @@ class AgentServer:
         )
 
     def _is_outdated(self, subscription: Subscription, peer: Peer) -> bool:
-        allowed = peers.allowed(peer, self.entries)
+        allowed = self._allowed(peer, subscription)
         try:
             return bool(subscription.unacknowledged(lambda n: secrets.find(n, allowed, self._held)))
         except Refused:
             return False
+
+    def _allowed(self, peer: Peer, subscription: Subscription) -> tuple[SpiffeId, ...]:
+        return peers.preferring(peers.allowed(peer, self.entries), subscription.account)
 
     def heard(self) -> Coroutine[Any, Any, Any]:
         """To be awaited until a proxy says something after this call, awaited already or not."""
@@ -117,6 +125,9 @@ class AgentServer:
             f"{_SDS}FetchSecrets": _handler(self._fetch, Cardinality.UNARY_UNARY),
             f"{_SPIFFE}FetchX509SVID": _handler(self._svids, one),
             f"{_SPIFFE}FetchX509Bundles": _handler(self._bundles, one),
+            f"{_SPIFFE}FetchJWTSVID": _handler(self._jwt, Cardinality.UNARY_UNARY),
+            f"{_SPIFFE}FetchJWTBundles": _handler(self._jwt_bundles, one),
+            f"{_SPIFFE}ValidateJWTSVID": _handler(self._validate, Cardinality.UNARY_UNARY),
         }
 
     async def _sotw(self, stream: _Stream) -> None:
@@ -172,7 +183,7 @@ class AgentServer:
 
     async def _push(self, stream: _Stream, variant: Sotw | Delta, of: Subscription) -> None:
         """Send what is owed."""
-        allowed = peers.allowed(self._peer(stream), self.entries)
+        allowed = self._allowed(self._peer(stream), of)
         try:
             found = of.owed(lambda name: secrets.find(name, allowed, self._held))
         except Refused as refused:
@@ -187,6 +198,7 @@ class AgentServer:
         subscription = Subscription()
         try:
             subscription.sotw(_decoded(Sotw.Request, data or b""))
+            allowed = peers.preferring(allowed, subscription.account)
             found = subscription.owed(lambda name: secrets.find(name, allowed, self._held))
         except Refused as refused:
             raise _error(refused) from None
@@ -199,6 +211,34 @@ class AgentServer:
     async def _bundles(self, stream: _Stream) -> None:
         self._workload(stream)
         await self._follow(stream, lambda: workload_api.bundles(self._held))
+
+    async def _jwt(self, stream: _Stream) -> None:
+        allowed = self._workload(stream)
+        try:
+            asked = _decoded(JwtRequest, await stream.recv_message() or b"")
+            names = workload_api.wanted(asked.spiffe_id, allowed)
+            if self._mint is None:
+                raise NotReady("jwt", "this agent has no tokens")
+            made = [(name, await self._mint(name, tuple(asked.audience))) for name in names]
+        except Refused as refused:
+            raise _error(refused) from None
+        except PilotError as error:
+            log.warning("no token", extra={"error": str(error)})
+            raise GRPCError(Status.UNAVAILABLE, "no token can be had now") from None
+        await stream.send_message(workload_api.tokens(made))
+
+    async def _jwt_bundles(self, stream: _Stream) -> None:
+        self._workload(stream)
+        await self._follow(stream, lambda: workload_api.jwt_bundles(self._held))
+
+    async def _validate(self, stream: _Stream) -> None:
+        self._workload(stream)
+        try:
+            asked = _decoded(ValidateRequest, await stream.recv_message() or b"")
+            answer = workload_api.validated(asked.svid, asked.audience, self._held, time.time())
+        except Refused as refused:
+            raise _error(refused) from None
+        await stream.send_message(answer)
 
     def _workload(self, stream: _Stream) -> tuple[Any, ...]:
         allowed = peers.allowed(self._peer(stream), self.entries)
@@ -251,4 +291,4 @@ def _decoded(kind: Any, data: bytes) -> Any:
 
 def _error(refused: Refused) -> GRPCError:
     log.warning("refused", extra={"reason": refused.reason, "error": str(refused)})
-    return GRPCError(_CODES.get(type(refused), Status.UNKNOWN), refused.opaque)
+    return GRPCError(Status(refused.code), refused.opaque)

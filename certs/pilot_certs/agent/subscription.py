@@ -31,6 +31,8 @@ class Subscription:
         """Versions by secret."""
         self.error = ""
         """What the client said of the last response that it refused."""
+        self.account = ""
+        """The path of the identity that the client's node says it has; empty where it says none."""
         self._names: tuple[str, ...] = ()
         self._sent: dict[str, str] = {}
         self._pending: dict[str, dict[str, str]] = {}
@@ -39,12 +41,14 @@ class Subscription:
     def sotw(self, request: Any) -> None:
         """A request of the state-of-the-world variant. Raises InvalidRequest."""
         self._check(request)
+        self._heard_node(request)
         self._answered(request)
         self._want(tuple(dict.fromkeys(request.resource_names)))
 
     def delta(self, request: Any) -> None:
         """A request of the delta variant. Raises InvalidRequest."""
         self._check(request)
+        self._heard_node(request)
         self._answered(request)
         gone = set(request.resource_names_unsubscribe)
         for name in request.resource_names_subscribe:
@@ -84,6 +88,14 @@ class Subscription:
         else:
             self.error = ""
             self.acked |= versions
+
+    def _heard_node(self, request: Any) -> None:
+        """Only the first request of a stream has to say it."""
+        if not self.account and request.HasField("node"):
+            said = {key: value.string_value for key, value in request.node.metadata.fields.items()}
+            if said.get("SERVICE_ACCOUNT"):
+                namespace = said.get("NAMESPACE") or "default"
+                self.account = f"/ns/{namespace}/sa/{said['SERVICE_ACCOUNT']}"
 
     def _want(self, names: tuple[str, ...]) -> None:
         if len(names) > MOST_NAMES:
