@@ -211,7 +211,7 @@ class Agent:
             )
         said = f"{self.url}{path}: {answer.said()}"
         if answer.status in (401, 403):
-            raise Denied(f"{said}; {self._token.cure()}")
+            raise Denied(f"{said}; {self._token.cure(_needed(path))}")
         if answer.status == _TOO_MANY and b"concurrent connections" in answer.content:
             raise Crowded(f"{said} ({self._config.connections} are configured)")
         raise Unavailable(said)
@@ -219,6 +219,13 @@ class Agent:
 
 def _milliseconds(said: str | None) -> float:
     return int(said) / 1000 if said and said.isdecimal() else 0.0
+
+
+def _needed(path: str) -> str:
+    """The rules that a token needs for it, as they are written in a policy."""
+    if path.startswith("/v1/peering/"):
+        return 'peering = "read"'
+    return 'service_prefix "" and node_prefix "" read'
 
 
 def trust(config: ConsulConfig) -> ssl.SSLContext:

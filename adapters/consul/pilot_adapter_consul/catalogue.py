@@ -140,6 +140,7 @@ class _Session:
             # lies in the future.
             self._watches.begin_anew()
         self._latest = reply
+        self._watches.ring()
         self._news.set()
 
     async def _follow_leader(self) -> NoReturn:

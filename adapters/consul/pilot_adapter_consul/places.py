@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 
 from pilot_adapter_consul.entries import Instance, Node
 from pilot_core.model import Locality
@@ -45,6 +46,8 @@ def _other_family(instance: Instance, node: Node, own: str) -> str:
 
 
 def _plain(address: str) -> str:
+    if _is(socket.AF_INET, address):
+        return address
     stripped = address.strip("[]")
     return str(ipaddress.ip_address(stripped)) if is_ip(stripped) else address.lower()
 
@@ -57,9 +60,15 @@ def is_usable(address: str) -> bool:
 
 
 def is_ip(address: str) -> bool:
+    """In the form that everybody reads alike; the kernel's parser is many times faster than the
+    standard library's."""
+    return _is(socket.AF_INET, address) or (":" in address and _is(socket.AF_INET6, address))
+
+
+def _is(family: int, address: str) -> bool:
     try:
-        ipaddress.ip_address(address)
-    except ValueError:
+        socket.inet_pton(family, address)
+    except (OSError, ValueError):
         return False
     return True
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Callable, Coroutine
+from typing import Any, NoReturn, TypeVar
 
 from pilot_adapter_consul.agent import SHORT, Agent, Crowded, Reply
 from pilot_adapter_consul.position import Pace, Position
 from pilot_adapter_consul.scope import Scope
 from pilot_core.adapter import Host, Sink, Unavailable
 from pilot_core.aio import Backoff
+from pilot_core.clock import Clock
+
+T = TypeVar("T")
 
 _ANYTHING = "/v1/catalog/services"
 _LEADERLESS = 5
@@ -97,6 +100,19 @@ class Reader:
     async def _sleep(self, seconds: float) -> None:
         if seconds > 0:
             await self.host.clock.sleep(seconds)
+
+
+async def within(clock: Clock, work: Coroutine[Any, Any, T], seconds: float) -> T:
+    """The result of the work, if it comes in time by this clock. Raises TimeoutError."""
+    task, timer = asyncio.ensure_future(work), asyncio.ensure_future(clock.sleep(seconds))
+    try:
+        await asyncio.wait({task, timer}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise TimeoutError
+        return task.result()
+    finally:
+        task.cancel()
+        timer.cancel()
 
 
 def tell(sink: Sink, source: str) -> Told:

@@ -48,13 +48,14 @@ class ConsulConfig(Config, frozen=True):
     partition: str = ""
     """Consul Enterprise: the partition to read; empty: the agent's own."""
     peers: tuple[str, ...] = ()
-    """The cluster peers whose exported services are read too, through the same agent."""
+    """The cluster peers whose exported services are read too, through the same agent. It needs
+    `peering = "read"` in the token's policy."""
     kv: str = ""
     """A prefix of keys that hold catalogue documents, such as `mesh/catalogue/`; empty: none. It
     needs `key_prefix "mesh/catalogue/" { policy = "read" }` in the token's policy."""
     connections: int = 150
     """How many connections to the agent may be open at a time. Services beyond that many are read
-    every 10 s instead of being waited on. Raise it together with the agent's
+    in turn instead of being waited on. Raise it together with the agent's
     `limits.http_max_conns_per_client`, which is 200 where nobody has set it."""
     grace: Duration = Duration(30)
     """How long a fifth of all services or more have to be gone before they are taken away."""

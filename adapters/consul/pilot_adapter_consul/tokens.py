@@ -16,7 +16,6 @@ import msgspec
 from pilot_adapter_consul.settings import LoginSettings
 from pilot_core.adapter import Denied, Unavailable
 
-_NEEDED = 'needs service_prefix "" and node_prefix "" read'
 _SPENT = 2 / 3
 """The share of a token's life after which another one is asked for."""
 
@@ -27,8 +26,8 @@ class Source(Protocol):
     def headers(self) -> dict[str, str]:
         """What to send. Raises Unavailable where there is no token."""
 
-    def cure(self) -> str:
-        """What to do where it is refused."""
+    def cure(self, needed: str) -> str:
+        """What to do where it is refused; `needed` are the rules that a policy has to have."""
 
 
 class File:
@@ -52,10 +51,10 @@ class File:
             raise _unreadable(self._file, "token_file", error) from None
         return self._headers
 
-    def cure(self) -> str:
+    def cure(self, needed: str) -> str:
         if self._file is None:
             return "token_file names a file with an ACL token, or login an auth method"
-        return f"the token in {self._file} {_NEEDED}"
+        return f"the token in {self._file} needs {needed}"
 
 
 class Given(msgspec.Struct, frozen=True, rename="pascal"):
@@ -91,9 +90,9 @@ class Login:
     def headers(self) -> dict[str, str]:
         return header(self.given.secret_id) if self.given else {}
 
-    def cure(self) -> str:
+    def cure(self, needed: str) -> str:
         method = self.settings.auth_method
-        return f"what the binding rules of the auth method {method} give {_NEEDED}"
+        return f"what the binding rules of the auth method {method} give needs {needed}"
 
 
 given = msgspec.json.Decoder(Given)

@@ -1,7 +1,8 @@
 """The instances of every service: waited on one by one, as far as the connections go.
 
-Rule 1: each of the first services has a blocking query of its own; the rest share a few
-connections, are read in turn, and at once when a check somewhere turns or recovers.
+Rule 1: each of the first services has a blocking query of its own. The rest share a few
+connections: one whose check turns or recovers is read at once, and all are read in turn when the
+listing or a whole node changes, and once in a while.
 Rule 2: an empty answer changes nothing: a service without instances is gone from the listing too.
 Only a peer lists services of which it has none; the leader has to say so then.
 Rule 3: a filtered answer with fewer instances than before changes nothing, and is warned about.
@@ -11,6 +12,7 @@ Rule 4: what is learnt of a service elsewhere (its proxies, its protocol) has it
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Iterable, Iterator
 from typing import NoReturn
 from urllib.parse import quote
@@ -22,7 +24,7 @@ from pilot_adapter_consul.agent import LONG, Crowded, Reply
 from pilot_adapter_consul.known import Known
 from pilot_adapter_consul.mapping import About
 from pilot_adapter_consul.position import Position
-from pilot_adapter_consul.reader import Reader, tell
+from pilot_adapter_consul.reader import Reader, tell, within
 from pilot_core.adapter import Sink, Unavailable
 
 _READERS = 8
@@ -31,7 +33,7 @@ _DOORBELLS = 3
 _AT_ONCE, _STARTS = 200, 500
 """Watches that begin at once, and how many a second of the rest do: an agent that is to accept ten
 thousand connections in one moment lets most of them wait until they time out."""
-_SWEEP_EVERY = 10.0
+_SWEEP_EVERY = 60.0
 _SETTLE = 1.0
 _ROOM, _FEWEST = 24, 8
 """Connections to leave free, of those that an agent turned out to take; watches to keep anyway."""
@@ -65,6 +67,7 @@ class Watches:
         self._refused: set[str] = set()
         """Paths for which the agent had no connection to spare."""
         self._crowd = asyncio.Event()
+        self._is_degraded = False
 
     async def read_all(self, names: Collection[str]) -> None:
         """Read these services once, before anything is said to be complete. What is listed and
@@ -123,19 +126,21 @@ class Watches:
     def source(self, name: str) -> str:
         return f"{self._reader.scope.prefix}service/{name}"
 
+    def ring(self) -> None:
+        """Something is different somewhere: read those that have no query of their own."""
+        self._ring.set()
+
     async def sweep(self) -> NoReturn:
-        """Read in turn those that have no query of their own, for ever."""
+        """Read them in turn whenever it rings, and once in a while, for ever."""
         while True:
+            with contextlib.suppress(TimeoutError):
+                await within(self._clock, self._ring.wait(), _SWEEP_EVERY)
             # Before the reading: what rings meanwhile may be about a service that was read already.
             self._ring.clear()
+            began = self._clock.monotonic()
             await self._each(list(self._swept))
-            pause = asyncio.create_task(self._clock.sleep(_SWEEP_EVERY))
-            ring = asyncio.create_task(self._ring.wait())
-            try:
-                await asyncio.wait({pause, ring}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                pause.cancel()
-                ring.cancel()
+            # Never more than half of the time: the agent has others to serve.
+            await self._clock.sleep(self._clock.monotonic() - began)
 
     async def follow_news(self) -> NoReturn:
         """Read again what `reread` names, for ever."""
@@ -161,6 +166,7 @@ class Watches:
             self._refused.clear()
             self._crowd.clear()
             self._ring.set()
+            self._is_degraded = False
             self._say_degraded()
 
     async def listen(self) -> None:
@@ -231,15 +237,18 @@ class Watches:
     async def _hear(self, state: str) -> None:
         path = f"/v1/health/state/{state}"
         source = f"{self._reader.scope.prefix}checks/{state}"
-        before: list[frozenset[str]] = [frozenset()]
+        before: list[frozenset[entries.Check]] = [frozenset()]
         position = Position()
 
         def taken(reply: Reply) -> None:
             now = _checks(reply)
-            # From the beginning: who knows what turned and recovered since it was last asked.
-            if before[0] != now or not position.index:
-                self._ring.set()
+            turned = {check.service_name for check in now ^ before[0]}
             before[0] = now
+            # From the beginning: who knows what turned and recovered since it was last asked. And a
+            # check without a service is one of its whole node.
+            if not position.index or "" in turned:
+                self._ring.set()
+            self.reread(turned & self._swept.keys())
 
         await self._reader.follow(path, position, taken, told=tell(self._sink, source))
 
@@ -290,12 +299,15 @@ class Watches:
         self.reread(known.set_sidecars(name, sidecars.of(found)))
 
     def _say_degraded(self) -> None:
+        self._reader.host.metrics.gauge("services_in_turn", len(self._swept))
+        if self._is_degraded:
+            return
+        self._is_degraded = True
         self._log.warning(
             "more services than connections: the rest are read in turn; raise the agent's "
             "limits.http_max_conns_per_client, and connections in the configuration",
             extra={"waited_on": len(self._tasks), "in_turn": len(self._swept)},
         )
-        self._reader.host.metrics.gauge("services_in_turn", len(self._swept))
 
 
 def _path(name: str) -> str:
@@ -306,6 +318,6 @@ def _instances(reply: Reply) -> tuple[entries.Entry, ...]:
     return entries.instances.decode(reply.content)
 
 
-def _checks(reply: Reply) -> frozenset[str]:
+def _checks(reply: Reply) -> frozenset[entries.Check]:
     found = entries.read(entries.checks, reply.content, "/v1/health/state")
-    return frozenset(f"{c.node}/{c.service_name}/{c.check_id}" for c in found)
+    return frozenset(found)

@@ -174,6 +174,21 @@ async def test_the_policy_that_people_are_told_to_write_is_enough(consul, tmp_pa
         assert [] == sink.problems
 
 
+async def test_peers_need_a_rule_of_their_own_and_its_lack_is_said(consul, tmp_path):
+    file = tmp_path / "token"
+    file.write_text(await policy(consul, "no-peers", documented()))
+    config = ConsulConfig(address=consul.address, token_file=file, peers=("east",))
+    async with session(Consul(config, host())) as sink:
+        await sink.until(lambda: WEB in sink.hostnames)
+        for _ in range(6):  # Consul takes ten seconds and more to say this no
+            with contextlib.suppress(TimeoutError):
+                await sink.until(lambda: sink.lost)
+                break
+        [(_, message)] = sink.lost
+        assert message.startswith("peer east: ")
+        assert 'needs peering = "read"' in message
+
+
 async def test_keys_need_a_rule_of_their_own_and_its_lack_is_said(consul, tmp_path):
     await consul.call("PUT", "/v1/kv/mesh/a", {"services": [{"hostname": "kv.mesh"}]})
     file = tmp_path / "token"
