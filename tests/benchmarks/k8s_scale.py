@@ -2,10 +2,10 @@
 
     python tests/benchmarks/k8s_scale.py [--objects 10000] [--soak 600]
 
-One real API server with that many services, slices and pods. One after the other: the daemon with
-our adapter, and `kubernetes.informer.SharedInformer` for the same kinds. Then the server dies, and
-a port that hangs up on everybody counts who comes again. With `--soak`, 500 changes a second for
-that many seconds before: memory has to be flat.
+One real API server with that many services, slices and pods. One after the other: our adapter
+alone, the daemon with it, and `kubernetes.informer.SharedInformer` for the same kinds. Then the
+server dies, and a port that hangs up on everybody counts who comes again. With `--soak`, the daemon
+sees 500 changes a second for that many seconds before: its memory has to be flat.
 """
 
 from __future__ import annotations
@@ -184,8 +184,8 @@ async def follow(server: KubeApi, who: str, objects: int, seconds: float) -> Non
     if not server.api.running:
         await server.api.start()
     async with Subject(who, server, objects) as subject:
-        show(f"{who}: synced", await subject.figures(), judged=who == "ours")
-        if seconds and who == "ours":
+        show(f"{who}: synced", await subject.figures(), judged=who == "adapter")
+        if seconds and who == "daemon":
             await soak(server, subject, objects, seconds)
         before = await subject.ask()
         await server.api.kill()
@@ -207,7 +207,7 @@ async def measure(objects: int, seconds: float) -> None:
         async with Writer(server) as writer:
             await writer.all(_one(writer, number) for number in range(objects))
         print(f"{objects} of each written in {time.monotonic() - began:.0f} s", flush=True)
-        for who in ("ours", "informer"):
+        for who in ("adapter", "daemon", "informer"):
             await follow(server, who, objects, seconds)
 
 

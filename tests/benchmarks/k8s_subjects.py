@@ -1,6 +1,6 @@
 """Who follows a cluster under measurement, each in a process of its own.
 
-    python k8s_subjects.py ours|informer KUBECONFIG OBJECTS
+    python k8s_subjects.py daemon|adapter|informer KUBECONFIG OBJECTS
 
 It prints one JSON object when it has everything, and another one whenever a line comes in.
 """
@@ -57,7 +57,38 @@ class Meter:
         self.longest = 0.0
 
 
-async def ours(kubeconfig: str, objects: int) -> None:
+async def adapter(kubeconfig: str, objects: int) -> None:
+    """The adapter over the sink of production, without the world that follows from it."""
+    from pilot_adapter_kubernetes.adapter import Kubernetes, KubernetesConfig
+
+    from pilot_core.clock import SystemClock
+    from pilot_core.daemon.run import GC_THRESHOLDS
+    from pilot_core.registry.guard import Guard
+    from pilot_core.registry.mirror import Mirror
+    from pilot_core.registry.remarks import Remarks
+    from pilot_core.registry.session import Session
+    from pilot_core.telemetry.problems import Problems
+    from pilot_core.testing import host
+
+    clock, synced = SystemClock(), asyncio.Event()
+    problems, mirror = Problems(clock), Mirror(lambda registry: None)
+    guard = Guard("c", max_drop=1, problems=problems, clock=clock, size=lambda: mirror.count("c"))
+    remarks = Remarks("c", problems)
+    sink = Session("c", mirror, guard=guard, remarks=remarks, on_synced=synced.set)
+    gc.set_threshold(*GC_THRESHOLDS)
+    meter = Meter()
+    ticking = asyncio.create_task(meter.tick())
+    one = Kubernetes(KubernetesConfig(kubeconfig=Path(kubeconfig)), host())
+    running = asyncio.create_task(one.run(sink))
+    await synced.wait()
+    meter.say(objects=mirror.count("c"))
+    while await asyncio.to_thread(sys.stdin.readline):
+        meter.say(objects=mirror.count("c"))
+    ticking.cancel()
+    running.cancel()
+
+
+async def daemon(kubeconfig: str, objects: int) -> None:
     """The daemon's own parts, in the way in which it runs them."""
     from pilot_core.config import load
     from pilot_core.daemon.parts import Parts, registrations
@@ -117,7 +148,7 @@ def informer(kubeconfig: str, objects: int) -> None:
 
 if __name__ == "__main__":
     who, where, how_many = sys.argv[1:]
-    if who == "ours":
-        asyncio.run(ours(where, int(how_many)))
-    else:
+    if who == "informer":
         informer(where, int(how_many))
+    else:
+        asyncio.run({"daemon": daemon, "adapter": adapter}[who](where, int(how_many)))
