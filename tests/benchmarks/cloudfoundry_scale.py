@@ -22,9 +22,11 @@ for folder in ("fakes", "support", "servers", "../adapters/cloudfoundry"):
     sys.path.insert(0, str(TESTS / folder))
 
 from bbs_lrps import desired, http_route, process_guid, running  # noqa: E402
-from fake_bbs import FakeBbs  # noqa: E402
+from fake_bbs import ACTUALS, DOMAINS, ROUTING, FakeBbs  # noqa: E402
 from pilot_adapter_cloudfoundry import CloudFoundry  # noqa: E402
 from pilot_adapter_cloudfoundry.config import BbsConfig, CloudFoundryConfig  # noqa: E402
+from pilot_adapter_cloudfoundry.https import Https  # noqa: E402
+from pilot_adapter_cloudfoundry.tls import TlsFiles  # noqa: E402
 
 from consul_tls import Authority  # noqa: E402
 from pilot_core.document import Duration  # noqa: E402
@@ -94,6 +96,16 @@ async def longest_gap() -> AsyncIterator[Callable[[], float]]:
         task.cancel()
 
 
+async def lists_alone(bbs: BbsConfig) -> float:
+    """How long the three lists take, of which nobody reads anything."""
+    https = Https(bbs.url, TlsFiles(bbs.ca_file, bbs.cert_file, bbs.key_file), timeout=60)
+    began = time.monotonic()
+    await asyncio.gather(*(https.ask("POST", path) for path in (ACTUALS, ROUTING, DOMAINS)))
+    took = time.monotonic() - began
+    await https.close()
+    return took
+
+
 async def measure(folder: Path, processes: int, events: int) -> None:
     command = [sys.executable, __file__, "--serve", str(folder)]
     sizes = ["--processes", str(processes), "--events", str(events)]
@@ -109,6 +121,9 @@ async def measure(folder: Path, processes: int, events: int) -> None:
         key_file=folder / "mesh.key",
         resync=Duration(3),
     )
+    before = time.process_time()
+    alone = await lists_alone(bbs)
+    print(f"lists alone: {alone:.2f} s, {time.process_time() - before:.2f} CPU-s of the reader")
     adapter, sink = CloudFoundry(CloudFoundryConfig(bbs=bbs), host()), RecordingSink()
     began, cpu = time.monotonic(), time.process_time()
     async with session(adapter, sink), longest_gap() as gap:

@@ -13,7 +13,7 @@ believed when the next one says the same.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Set
 
 import msgspec
 from msgspec.structs import replace
@@ -64,6 +64,7 @@ class Diego:
         self._desired: Versions[Desired] = Versions()
         self._of: dict[str, set[str]] = defaultdict(set)
         self._at: dict[Place, set[str]] = defaultdict(set)
+        self._places: dict[str, tuple[Place, ...]] = {}
         self._shown: dict[str, Instance] = {}
         self._wanted: dict[str, Desired] = {}
         self._round: _Round | None = None
@@ -156,9 +157,10 @@ class Diego:
         return sorted((i for i in found if i.is_running), key=_age)
 
     def _is_displaced(self, instance: Instance) -> bool:
+        rivals = (self._at[place] for place in self._places[instance.guid])
         return any(
-            max((self._shown[guid] for guid in self._at[place]), key=_age) is not instance
-            for place in places(instance)
+            len(guids) > 1 and max((self._shown[g] for g in guids), key=_age) is not instance
+            for guids in rivals
         )
 
     # Keeping it
@@ -177,7 +179,7 @@ class Diego:
         self._of[old.process].discard(old.guid)
         if not self._of[old.process]:
             del self._of[old.process]
-        for place in places(old):
+        for place in self._places.pop(old.guid):
             self._at[place].discard(old.guid)
             self.changed.update(self._shown[guid].process for guid in self._at[place])
             if not self._at[place]:
@@ -187,7 +189,8 @@ class Diego:
     def _enter(self, new: Instance) -> None:
         self._shown[new.guid] = new
         self._of[new.process].add(new.guid)
-        for place in places(new):
+        self._places[new.guid] = places(new)
+        for place in self._places[new.guid]:
             self.changed.update(self._shown[guid].process for guid in self._at[place])
             self._at[place].add(new.guid)
         self.changed.add(new.process)
@@ -227,18 +230,21 @@ class Diego:
         return lost if len(lost) > self._max_loss * len(serving) else []
 
 
-def places(instance: Instance) -> Iterator[Place]:
+def places(instance: Instance) -> tuple[Place, ...]:
     """Every address and port at which a running instance is reached, as it says. Containers'
     addresses count within their cell: without an overlay network, every cell has the same."""
     if not instance.is_running:
-        return
+        return ()
     inside = f"{instance.cell}/{instance.container_address}"
     seen: set[Place] = set()
     for port in instance.ports:
-        seen.update((instance.address, number) for number in (port.host, port.host_tls) if number)
+        if port.host:
+            seen.add((instance.address, port.host))
+        if port.host_tls:
+            seen.add((instance.address, port.host_tls))
         if instance.container_address:
             seen.add((inside, port.container))
-    yield from sorted(seen)
+    return tuple(seen)
 
 
 def _age(instance: Instance) -> tuple[int, str]:

@@ -148,8 +148,8 @@ def _internal_names(desired: Desired, config: CloudFoundryConfig) -> Iterator[st
 def _internal(
     exposed: Exposed, name: str, desired: Desired, instances: list[Instance]
 ) -> Iterator[Part]:
-    """At containers' addresses, wherever callers are: with TLS where the instance's own proxy
-    speaks it, under the guid as its name."""
+    """At containers' addresses, wherever callers are: with TLS, under the guid as its name, where
+    the instance's own proxy speaks it, and callers know who has to have signed for it."""
     is_whole = name in desired.internal
     ports = [port for port in desired.ports if port != SSH]
     for port in ports:
@@ -160,7 +160,7 @@ def _internal(
         if not is_whole and not any(name == f"{instance.index}.{h}" for h in desired.internal):
             continue
         for port in ports:
-            has_tls = any(
+            has_tls = exposed.config.instance_ca_file is not None and any(
                 m.container == port and m.container_tls == CONTAINER_TLS for m in instance.ports
             )
             number, tls_name = (CONTAINER_TLS, instance.guid) if has_tls else (port, "")

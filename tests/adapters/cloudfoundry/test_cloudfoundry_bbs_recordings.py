@@ -11,6 +11,7 @@ import fake_bbs
 import pytest
 from bbs_lrps import GROUP
 
+from consul_tls import Authority
 from foundation import RECORDINGS, Following, foundation, recorded, recorded_frames, session
 
 EVENTS_OF_STEP = (3, 2, 1, 2, 1, 1, 3, 2, 1, 1, 2, 3, 1, 1, 1, 1, 0)
@@ -40,7 +41,8 @@ async def test_each_step_ends_with_the_table_that_the_router_had(tmp_path: Path)
 
 
 async def test_an_internal_route_and_a_tcp_route_follow_the_same_instances(tmp_path: Path) -> None:
-    async with foundation(tmp_path) as found, found.session():
+    ca = Authority(tmp_path).file
+    async with foundation(tmp_path, instance_ca_file=ca) as found, found.session():
         await found.bbs.subscribed()
         for kind, payload in recorded_frames()[: UNTIL[4]]:
             found.bbs.emit(kind, payload)

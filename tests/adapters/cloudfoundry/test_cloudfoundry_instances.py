@@ -21,6 +21,7 @@ from bbs_lrps import (
 )
 from pilot_adapter_cloudfoundry.config import SegmentsConfig
 
+from consul_tls import Authority
 from foundation import Following, foundation, health, session
 
 H, CART = "cart.example.com", process_guid("cart")
@@ -75,8 +76,9 @@ async def test_of_two_mappings_the_one_that_asks_for_certificates_is_taken(tmp_p
         mapping(8080, 61010, 61001, 61011),
         mapping(2222, 61013, 61002, 61014),
     ]
+    ca = Authority(tmp_path).file
     for where, expected in (("host", f"{CELL}:61011"), ("container", "10.255.77.4:61001")):
-        async with foundation(tmp_path, addresses=where) as found:
+        async with foundation(tmp_path, addresses=where, instance_ca_file=ca) as found:
             lrp = desired(CART, http=[http_route(H)], internal=["cart.apps.internal"])
             found.bbs.desire(lrp)
             found.bbs.run(running("i0", CART, ports=ports))
@@ -84,6 +86,20 @@ async def test_of_two_mappings_the_one_that_asks_for_certificates_is_taken(tmp_p
                 assert [(expected, "i0")] == found.eps(H)
                 inside = found.eps("cart.apps.internal", "http-8080")
                 assert [("10.255.77.4:61443", "i0")] == inside
+
+
+async def test_without_authorities_to_trust_internal_routes_lead_to_the_plain_port(
+    tmp_path: Path,
+) -> None:
+    async with foundation(tmp_path) as found:
+        found.bbs.desire(desired(CART, internal=["cart.apps.internal"], ports=(8080, 9090, 2222)))
+        found.bbs.run(running("i0", CART))
+        async with found.session():
+            [record] = found.sink.endpoints("cart.apps.internal")
+            [endpoint] = record.endpoints
+            assert ("10.255.77.4", (), "") == (endpoint.address, endpoint.ports, endpoint.tls_name)
+            numbers = [port.number for port in found.sink.services["cart.apps.internal"].ports]
+            assert [8080, 9090] == numbers
 
 
 async def test_without_a_tls_port_the_plain_one_is_taken_and_without_both_nobody(
