@@ -59,6 +59,8 @@ class Diego:
         """What of processes cannot be read."""
         self.is_holding = False
         """A list has been believed in part only: the next one decides."""
+        self.unfresh: frozenset[str] = frozenset()
+        """Domains of what is desired of which the last list did not tell everything."""
         self._max_loss = max_loss
         self._instances: Versions[Instance] = Versions()
         self._desired: Versions[Desired] = Versions()
@@ -100,6 +102,7 @@ class Diego:
             else:
                 desired.take(event.what)
         self.is_holding = bool(held)
+        self.unfresh = frozenset(seen.value.domain for seen in listing.desired) - listing.fresh
         self._instances, self._desired = instances, desired
         for key in self._wanted.keys() | set(desired):
             self._want(key, desired.get(key))

@@ -7,10 +7,10 @@ earlier sessions put is served meanwhile. Only when all have been read, the sess
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import NoReturn
 
 from pilot_adapter_cloudfoundry.convert import Context
+from pilot_adapter_cloudfoundry.diego import Diego
 from pilot_adapter_cloudfoundry.kinds import Kind
 from pilot_core.adapter import Host, Sink
 
@@ -21,8 +21,7 @@ _AT_ONCE = 100
 
 
 class Publisher:
-    """One session's. `parts` are what has to be read first, by name; `troubles` what of processes
-    cannot be read."""
+    """One session's. `parts` are what has to be read first, by name."""
 
     def __init__(
         self,
@@ -32,11 +31,12 @@ class Publisher:
         host: Host,
         *,
         parts: set[str],
-        troubles: Mapping[str, str],
+        diego: Diego | None,
     ) -> None:
         self.sink = sink
         self._kinds, self._context, self._host = kinds, context, host
-        self._troubles, self._told = troubles, dict[str, str]()
+        self._diego, self._told = diego, dict[str, str]()
+        self._kept: set[str] = set()
         self._unread, self._waived = set(parts), set[str]()
         self._is_open = self._is_retold = False
         self._put: set[str] = set()
@@ -71,8 +71,21 @@ class Publisher:
                 continue
             await self._publish()
             if not self._unread:
+                self._keep_or_let_go()
                 self.sink.synced()
             await self._host.clock.sleep(_GATHER)
+
+    def _keep_or_let_go(self) -> None:
+        """What nobody of this program's life has told of may be there all the same, while the
+        platform itself does not know all that there is."""
+        for kind in self._kinds:
+            prefix, words = f"{kind.name}/", self._incomplete()
+            if words and prefix not in self._kept and self.sink.known(prefix) - self._put:
+                self._kept.add(prefix)
+                self.sink.keep(prefix, words)
+            elif not words and prefix in self._kept:
+                self._kept.discard(prefix)
+                self.sink.synced(prefix)
 
     async def _publish(self) -> None:
         is_anew = self._is_retold or not self._is_open
@@ -87,12 +100,19 @@ class Publisher:
 
     def _complain(self) -> None:
         """Of processes that cannot be read, which have no name to be found under."""
-        for process in self._told.keys() - self._troubles.keys():
+        troubles = self._diego.troubles if self._diego is not None else {}
+        for process in self._told.keys() - troubles.keys():
             self.sink.drop(f"process/{process}")
-        for process, trouble in self._troubles.items():
+        for process, trouble in troubles.items():
             if self._told.get(process) != trouble:
                 self.sink.warn(trouble, source=f"process/{process}", origin=process)
-        self._told = dict(self._troubles)
+        self._told = dict(troubles)
+
+    def _incomplete(self) -> str:
+        if self._diego is None or not self._diego.unfresh:
+            return ""
+        domains = ", ".join(sorted(self._diego.unfresh))
+        return f"Diego is not told of all that is desired: {domains} is not fresh"
 
     def _put_name(self, kind: Kind, name: str) -> None:
         source = f"{kind.name}/{name}"

@@ -35,9 +35,13 @@ class Session:
         self._host = parts.host
         roots = f"{self._host.name}/instances" if self._config.instance_ca_file else ""
         self._context = Context(self._config, roots, parts.enrichment.names, parts.hostnames())
-        troubles = parts.diego.troubles if parts.diego is not None else {}
         self._publisher = Publisher(
-            parts.kinds, self._context, sink, self._host, parts=self._awaited(), troubles=troubles
+            parts.kinds,
+            self._context,
+            sink,
+            self._host,
+            parts=self._awaited(),
+            diego=parts.diego,
         )
 
     async def run(self) -> NoReturn:

@@ -141,6 +141,24 @@ async def test_what_vanishes_while_its_domain_is_not_fresh_stays_until_it_is(
         await cart.sink.until(lambda: cart.sink.hostnames == [])
 
 
+async def test_after_a_restart_too_what_an_unfresh_domain_lacks_stays(cart: Following) -> None:
+    other = process_guid("other")
+    cart.bbs.desire(desired(other, http=[http_route("other.example.com")]))
+    async with cart.session():
+        assert [H, "other.example.com"] == cart.sink.hostnames
+    del cart.bbs.desired[CART]
+    cart.bbs.domains = []
+    restarted = CloudFoundry(cart.adapter.config, host())
+    async with session(restarted, cart.sink):
+        await cart.sink.until(lambda: cart.sink.lost)
+        assert "cf-apps is not fresh" in str(cart.sink.lost)
+        await cart.sink.until(lambda: cart.sink.is_synced)
+        assert EP == cart.eps(H)
+        cart.bbs.domains = ["cf-apps"]
+        await cart.sink.until(lambda: cart.sink.hostnames == ["other.example.com"])
+        assert [] == cart.sink.lost
+
+
 async def listed_again(found: Following, since: int) -> None:
     """Wait until two more lists have been asked for, so that the first has been taken."""
     bbs = found.bbs
