@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
+import json
+import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -19,8 +23,10 @@ from pilot_adapter_kubernetes.adapter import ClustersConfig, Kubernetes, Kuberne
 from pilot_adapter_kubernetes.api import Api
 from pilot_adapter_kubernetes.lock import LeaseLock, LockSettings
 
+import in_pod
 import self_signed
 import server_process
+from components import absent
 from kube_server import KubeApi
 from pilot_core.adapter import Denied, Term, Unavailable
 from pilot_core.config import load
@@ -264,3 +270,22 @@ async def test_none_of_the_other_rights_is_too_many(server, tmp_path):
     ):
         with pytest.raises(Unavailable, match="cannot create tokenreviews"):
             await adapter.attest(proof)
+
+
+async def test_a_pod_of_the_manifests_reads_the_cluster_that_it_runs_in(server, tmp_path):
+    if os.geteuid() != 0:
+        absent("root", "mount namespaces are made by root")
+    async with granted(server, tmp_path) as kubeconfig:
+        [user] = json.loads(kubeconfig.read_text())["users"]
+        token = tmp_path / "token"
+        token.write_text(user["user"]["token"])
+        command = [sys.executable, in_pod.__file__, str(token), str(server.ca)]
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            *("127.0.0.1", str(server.port)),
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+        out, _ = await process.communicate()
+    assert 0 == process.returncode
+    assert ["kubernetes.default.svc.cluster.local"] == json.loads(out)
