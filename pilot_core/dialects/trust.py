@@ -51,7 +51,7 @@ def _inbound(entry: InboundEntry, origin: Origin, refuse: Refuse) -> Inbound:
 
 
 def _scope(entry: InboundEntry) -> str:
-    """What it is about, which is its name: about one thing, the first registry decides."""
+    """What it is about, which is its name."""
     labels = [f"{key}={value}" for key, value in sorted(entry.labels.items())]
     workload = [entry.workload] if entry.workload else []
     return "/".join((entry.namespace or _MESH, *workload, *labels))

@@ -4,7 +4,8 @@ workload.
 Rule 1: what is said of a workload counts before what is said of its namespace, and that before what
 is said of the mesh; where nothing is said, both kinds of callers are let in.
 Rule 2: what is said of a port counts before what the same statement says of all ports.
-Rule 3: of two statements that are as close, the stricter one counts, whoever came first.
+Rule 3: of two statements that are as close, the stricter one counts, whichever registry or file
+says it: none is overruled by its place.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ class World:
         world.policies = _replace(self.policies, new_policies)
         world.inbound = self.inbound
         if any(kind == Inbound.kind for kind, _ in new_policies):
-            world.inbound = InboundRules(world._decisive(Inbound))
+            world.inbound = InboundRules(world._said(Inbound))
         world._by_namespace = self._index_namespaces(new_services)
         world._private_to = self._index_audiences(new_services)
         moved = self._moved_addresses(new_endpoints)
@@ -106,13 +106,18 @@ class World:
 
     def roots(self) -> Iterator[Roots]:
         """The decisive roots of each name, sorted by name."""
-        return self._decisive(Roots)
-
-    def _decisive(self, kind: type[R]) -> Iterator[R]:
-        for key in sorted(key for key in self.policies if key[0] == kind.kind):
-            record = self.policies[key][0].record
-            if isinstance(record, kind):
+        last = ""
+        for record in self._said(Roots):
+            if record.name != last:
                 yield record
+            last = record.name
+
+    def _said(self, kind: type[R]) -> Iterator[R]:
+        """All records of that kind, sorted by name, the decisive one of each first."""
+        for key in sorted(key for key in self.policies if key[0] == kind.kind):
+            for claim in self.policies[key]:
+                if isinstance(claim.record, kind):
+                    yield claim.record
 
     def endpoints_of(self, hostname: str) -> Iterator[Endpoint]:
         """Every endpoint of the hostname, in order of precedence; the same address may recur."""

@@ -6,12 +6,12 @@ it. Looked at for what has changed, and again for all of them when roots have.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
-from pilot_core.model import Problem, RecordKey, Roots, Severity, Shard, World
+from pilot_core.model import Claim, Problem, RecordKey, Roots, Severity, Shard, World
 from pilot_core.telemetry.problems import Problems
 
-UNTRUSTED = "endpoints-without-roots"
+UNTRUSTED, CONFLICT = "endpoints-without-roots", "roots-conflict"
 
 
 class Untrusted:
@@ -22,10 +22,37 @@ class Untrusted:
         self._named: set[str] = set()
         """Hostnames with endpoints that have a name to present."""
         self._shown: dict[str, Problem] = {}
+        self._overruled: dict[str, list[Claim]] = {}
 
-    def concerned(self, changed: Iterable[RecordKey]) -> set[str]:
+    def concerned(self, changed: Mapping[RecordKey, tuple[Claim, ...]]) -> set[str]:
         """The hostnames to look at again, now that these have changed."""
-        return set(self._named) if any(kind == Roots.kind for kind, _ in changed) else set()
+        roots = [key for key in changed if key[0] == Roots.kind]
+        for key in roots:
+            self._show_overruled(key[1], changed[key])
+        return set(self._named) if roots else set()
+
+    def _show_overruled(self, name: str, claims: Sequence[Claim]) -> None:
+        """Roots of one name are those of one registry: to unite them would be to trust both."""
+        for claim in self._overruled.pop(name, ()):
+            self._problems.clear(
+                CONFLICT, registry=claim.registry, source=claim.source, object=name
+            )
+        overruled = [claim for claim in claims[1:] if claim.record != claims[0].record]
+        for claim in overruled:
+            text = f"roots {name} are there already, from {claims[0].place}: these are not used"
+            self._problems.raise_(
+                Problem(
+                    code=CONFLICT,
+                    severity=Severity.WARNING,
+                    registry=claim.registry,
+                    source=claim.source,
+                    object=name,
+                    message=text,
+                    origin=claim.place,
+                )
+            )
+        if overruled:
+            self._overruled[name] = overruled
 
     def endpoints(self, world: World, hostnames: Iterable[str]) -> None:
         """The endpoints of these, or the roots that sign for them, have changed."""

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from pilot_core.model import Claim, Inbound, InboundTls, World
+from pilot_core.model import Claim, Inbound, InboundTls, Roots, World
 from pilot_core.model.inbound import InboundRules
 from pilot_core.model.text import plain, world
 from worlds import endpoint
@@ -85,10 +85,17 @@ def test_a_world_keeps_its_rules_until_a_statement_changes():
     assert {MESH.key} == delta.policies
 
 
-def test_about_one_thing_the_first_registry_decides():
+def test_of_two_registries_the_stricter_one_counts():
     claims = (Claim("first", "f", MESH), Claim("second", "f", said(mode=STRICT)))
     made, _ = World().apply({}, {}, {MESH.key: claims})
-    assert DISABLED is made.inbound.mode("shop", WEB, 80)
+    assert STRICT is made.inbound.mode("shop", WEB, 80)
+
+
+def test_of_two_roots_of_one_name_the_first_ones_count():
+    one, other = (Roots(name="cf", certificates=text) for text in ("ONE", "OTHER"))
+    claims = (Claim("first", "f", one), Claim("second", "f", other))
+    made, _ = World().apply({}, {}, {one.key: claims})
+    assert [one] == list(made.roots())
 
 
 def test_statements_are_in_the_text_of_a_world():

@@ -10,7 +10,7 @@ from pilot_core.model import Endpoint, Endpoints, Inbound, InboundTls
 from pilot_core.registry import admission
 from pilot_core.registry.state_file import read, replace
 from pilot_core.registry.unapplied import UNAPPLIED
-from pilot_core.registry.untrusted import UNTRUSTED
+from pilot_core.registry.untrusted import CONFLICT, UNTRUSTED
 from registries import registration, running, service
 from roots import pem, roots
 
@@ -86,3 +86,24 @@ async def test_endpoints_that_nobody_can_check_are_shown_until_the_roots_are_the
         told[0].drop("cart")
         await stage.pass_time(1)
         assert [] == shown()
+
+
+async def test_roots_of_a_name_that_is_taken_are_shown_and_not_used():
+    told = []
+
+    async def run(sink):
+        sink.put("a", [roots(certificates=pem())])
+        sink.put("b", [roots(certificates=pem() + pem())])
+        sink.synced()
+        told.append(sink)
+        await asyncio.Event().wait()
+
+    async with running(registration("cf", run)) as stage:
+        [problem] = [p for p in stage.problems if p.code == CONFLICT]
+        assert ("cf", "b", "cf") == (problem.registry, problem.source, problem.object)
+        assert "roots cf are there already, from cf/a" in problem.message
+        assert [pem()] == [found.certificates for found in stage.hub.world.roots()]
+        told[0].drop("a")
+        await stage.pass_time(1)
+        assert [] == [p for p in stage.problems if p.code == CONFLICT]
+        assert [pem() + pem()] == [found.certificates for found in stage.hub.world.roots()]
