@@ -237,6 +237,17 @@ class Authority:
         """Is this authority none of those that are known?"""
         return all(plugged.signer.id != known.id for known in self.signers)
 
+    def is_renewed(self, plugged: Plugged) -> bool:
+        """Is it one that is known, with another certificate for the same key?"""
+        known = next((s for s in self.signers if s.id == plugged.signer.id), None)
+        return known is not None and known.certificate != plugged.signer.certificate
+
+    def renew(self, plugged: Plugged, *, who: str, why: str) -> Signer:
+        """Go on with a new certificate for a key that is known. Raises WrongStep, StateError."""
+        after = signers.renew(self.signers, plugged.signer)
+        self._step("renew", plugged.signer, after, who, why)
+        return plugged.signer
+
     def advance(self, fleet: Fleet, *, is_plugged: bool = False) -> Due | None:
         """Do the step whose time has come, if there is one. Raises NotYet, StateError."""
         now = self.clock.now()

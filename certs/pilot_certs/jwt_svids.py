@@ -55,9 +55,9 @@ class PublicKey(NamedTuple):
 
 def check_audiences(audiences: Sequence[str]) -> tuple[str, ...]:
     """Raises InvalidRequest for none, and for more than makes sense."""
+    if not 1 <= len(audiences) <= _MOST_AUDIENCES:
+        raise InvalidRequest("jwt-audience", f"{len(audiences)} audiences")
     given = tuple(dict.fromkeys(audiences))
-    if not 1 <= len(given) <= _MOST_AUDIENCES:
-        raise InvalidRequest("jwt-audience", f"{len(given)} audiences")
     if not all(0 < len(one) <= _LONGEST_AUDIENCE for one in given):
         raise InvalidRequest("jwt-audience", "an audience that is empty, or too long")
     return given

@@ -19,7 +19,7 @@ from pilot_certs.durable import StateError
 from pilot_certs.ledger import Ledger
 from pilot_certs.refusal import NotReady
 from pilot_certs.rotation import Due, Fleet, NotYet
-from pilot_certs.signers import Signer
+from pilot_certs.signers import Signer, WrongStep
 from pilot_core.model import Problem, Severity
 from pilot_core.telemetry.problems import Problems
 
@@ -89,7 +89,7 @@ class Rotating:
             self._tell(WAITS, Severity.INFO, str(error))
             self._problems.clear(FAILED)
             return None
-        except StateError as error:
+        except (StateError, WrongStep) as error:
             # Said once in the log, not at every turn.
             if not any(p.code == FAILED for p in self._problems):
                 log.error("rotation failed", extra={"error": str(error)})
@@ -106,6 +106,8 @@ class Rotating:
         if plugged is not None and self._authority.is_new(plugged):
             self._authority.prepare(plugged=plugged, **_BY)
             return Due.PREPARE
+        if plugged is not None and self._authority.is_renewed(plugged):
+            self._authority.renew(plugged, **_BY)
         return self._authority.advance(self._fleet, is_plugged=self._folder is not None)
 
     def _tell(self, code: str, severity: Severity, message: str) -> None:

@@ -115,6 +115,20 @@ def taint(signers: Signers, signer: Signer) -> Signers:
     return tuple(s.replace(is_tainted=True) if s.id == signer.id else s for s in signers)
 
 
+def renew(signers: Signers, new: Signer) -> Signers:
+    """Let the certificate of one be followed by another one for the same key, below the same
+    root: nobody has to be told of anything."""
+    known = next(s for s in signers if s.id == new.id)
+    if known.roots[0] not in new.roots:
+        raise WrongStep(
+            f"{new.id[:12]} has a new root, and the key that it had: make a new key with it"
+        )
+    fields = {"chain": new.chain, "not_before": new.not_before, "not_after": new.not_after}
+    roots = (known.roots[0], *(root for root in new.roots if root != known.roots[0]))
+    renewed = known.replace(roots=roots, **fields)
+    return tuple(renewed if s.id == new.id else s for s in signers)
+
+
 def drop(signers: Signers, signer: Signer) -> Signers:
     """Trust one no more."""
     if signer.state is State.ACTIVE:

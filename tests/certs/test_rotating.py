@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
+from cryptography import x509
 
 import authorities
 from authorities import DOMAIN, REVIEWS, Fleet
@@ -138,17 +140,28 @@ async def test_a_certificate_that_nobody_renews_is_a_warning_until_it_is_renewed
     assert [] == wheel.codes()
 
 
-def _write(folder: Path, life: float = 30 * DAY) -> None:
+class Kept(NamedTuple):
+    """What an operator keeps of an authority: the keys, and the root."""
+
+    above: Any
+    own: Any
+    root: x509.Certificate
+
+
+def _write(folder: Path, life: float = 30 * DAY, *, kept: Kept | None = None) -> Kept:
     """An authority of the operator's own: an intermediate below a root that stays elsewhere."""
     folder.mkdir(exist_ok=True)
-    above, own = authorities.key(), authorities.key()
-    root = authorities.root(above, life=3650 * DAY)
+    if kept is None:
+        above, own = authorities.key(), authorities.key()
+        kept = Kept(above, own, authorities.root(above, life=3650 * DAY))
+    above, own, root = kept
     between = authorities.intermediate(own, Issuer(root, above), life=life)
     (folder / "ca-cert.pem").write_text(authorities.pem(between))
     (folder / "root-cert.pem").write_text(authorities.pem(root))
     key = folder / "ca-key.pem"
     key.touch(0o600)
     key.write_bytes(authorities.private_pem(own))
+    return kept
 
 
 async def test_new_files_of_the_operator_s_start_a_rotation_which_goes_on_by_itself(
@@ -165,6 +178,37 @@ async def test_new_files_of_the_operator_s_start_a_rotation_which_goes_on_by_its
     assert Due.ACTIVATE is wheel.turn()
 
     assert [State.OLD, State.ACTIVE] == wheel.states()
+
+
+async def test_a_new_certificate_for_the_same_key_is_used_at_once_and_rotates_nothing(
+    tmp_path: Path,
+) -> None:
+    files = tmp_path / "files"
+    kept = _write(files)
+    wheel = Wheel(tmp_path, plugged=files)
+    before = wheel.authority.signers[0].not_after
+    _write(files, 60 * DAY, kept=kept)
+    wheel.turn()
+
+    assert [State.ACTIVE] == wheel.states()
+    assert before + 30 * DAY == wheel.authority.signers[0].not_after
+    wheel.authority.check()
+    assert [] == wheel.codes()
+    assert ["init", "renew"] == [step.step for step in wheel.authority.journal.steps()]
+
+
+async def test_the_same_key_below_another_root_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    files = tmp_path / "files"
+    kept = _write(files)
+    wheel = Wheel(tmp_path, plugged=files)
+    above = authorities.key()
+    _write(files, kept=Kept(above, kept.own, authorities.root(above)))
+    wheel.turn()
+
+    [problem] = list(wheel.problems)
+    assert rotating.FAILED == problem.code
+    assert "make a new key" in problem.message
+    wheel.authority.check()
 
 
 async def test_an_operator_s_authority_is_never_replaced_by_one_of_our_own(tmp_path: Path) -> None:
