@@ -32,6 +32,7 @@ from pilot_core.model import Evidence, Record, Workload
 __all__ = [
     "API",
     "ENTRY_POINTS",
+    "INJECTORS",
     "Adapter",
     "Attestor",
     "Config",
@@ -39,10 +40,12 @@ __all__ = [
     "Denied",
     "Finding",
     "Host",
+    "Injector",
     "LeaderLock",
     "Metrics",
     "NoConfig",
     "PilotError",
+    "Sidecar",
     "Sink",
     "Term",
     "Unavailable",
@@ -51,6 +54,7 @@ __all__ = [
 
 API = 1
 ENTRY_POINTS = "pilot_core.adapters"
+INJECTORS = "pilot_core.injectors"
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -164,3 +168,24 @@ class Attestor(Protocol):
     async def attest(self, evidence: Evidence) -> Workload:
         """The workload that this evidence proves. Raises Denied where it proves none, Unavailable
         where the platform cannot be asked."""
+
+
+class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of the proxies that are to be put beside workloads."""
+
+    xds: str
+    """HOST:PORT of the server, as workloads reach it."""
+    image: str = ""
+    """An image with `pilot-core` and its Envoy, for platforms that run proxies in containers."""
+    namespace: str = ""
+    """Of the workload; empty where the platform says."""
+    agent_socket: str = ""
+    """The node agent's socket, where there is one: certificates come from it."""
+
+
+class Injector(Protocol):
+    """What an entry point in the group `pilot_core.injectors` is: it puts a proxy beside what a
+    platform's document describes. Its name is that of the kind of document."""
+
+    def __call__(self, document: bytes, sidecar: Sidecar) -> bytes:
+        """The document with a proxy; one that has it already, as it is. Raises ConfigError."""

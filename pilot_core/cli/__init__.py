@@ -40,6 +40,7 @@ _VERBS = {
     "agent": "pilot_core.cli.agents:agent",
     "bootstrap": "pilot_core.cli.proxies:bootstrap",
     "proxy": "pilot_core.cli.proxies:proxy",
+    "inject": "pilot_core.cli.injection:inject",
     "translate": "pilot_core.cli.translation:translate",
 }
 _HELP = {
@@ -61,6 +62,7 @@ _HELP = {
     "agent": "Run the agent of a node, which keeps certificates for what runs there.",
     "bootstrap": "Print the bootstrap of an Envoy.",
     "proxy": "Run an Envoy.",
+    "inject": "Put a proxy into the description of a workload.",
     "translate": "Print what a proxy would get from catalogue files, offline.",
 }
 _EXIT_CODES = ((ConfigError, 2), (PluginError, 2), (NotReachable, 3), (NotPermitted, 4))

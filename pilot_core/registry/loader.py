@@ -11,11 +11,12 @@ import difflib
 import enum
 import importlib.metadata
 import inspect
+from typing import cast
 
 import msgspec
 from stevedore import NamedExtensionManager
 
-from pilot_core.adapter import API, ENTRY_POINTS, Adapter, Config
+from pilot_core.adapter import API, ENTRY_POINTS, INJECTORS, Adapter, Config, Injector
 from pilot_core.errors import PluginError
 
 
@@ -58,6 +59,22 @@ def installed() -> tuple[Plugin, ...]:
         for kind, entries in sorted(_entry_points().items())
         for entry in sorted(entries, key=_distribution)
     )
+
+
+def injector(kind: str) -> Injector:
+    """What puts proxies into documents of this kind. Raises PluginError."""
+    entries = {entry.name: entry for entry in importlib.metadata.entry_points(group=INJECTORS)}
+    if kind not in entries:
+        names = ", ".join(sorted(entries)) or "none"
+        near = difflib.get_close_matches(kind, entries, 1)
+        hint = f'; did you mean "{near[0]}"?' if near else ""
+        raise PluginError(f'nothing injects into "{kind}" (installed: {names}){hint}')
+    try:
+        found = cast(Injector, entries[kind].load())
+    except Exception as error:
+        where = _distribution(entries[kind])
+        raise PluginError(f'injector "{kind}" of {where} cannot be loaded: {error}') from error
+    return found
 
 
 def _describe(kind: str, entry: importlib.metadata.EntryPoint) -> Plugin:

@@ -99,7 +99,14 @@ class MesosAgent:
         await self.update(id, "TASK_RUNNING", ip=ip or self.ip, **more)
 
     async def update(
-        self, id: str, state: str, *, ip: str = "", healthy: bool | None = None, reason: str = ""
+        self,
+        id: str,
+        state: str,
+        *,
+        ip: str = "",
+        container: str = "",
+        healthy: bool | None = None,
+        reason: str = "",
     ) -> None:
         """A status of the task. Within one state, the master's stream tells of it only where
         the reason is one of a check."""
@@ -116,6 +123,8 @@ class MesosAgent:
         )
         if ip:
             status.container_status.network_infos.add().ip_addresses.add(ip_address=ip)
+        if container:
+            status.container_status.container_id.value = container
         if healthy is not None:
             status.healthy = healthy
         if reason:

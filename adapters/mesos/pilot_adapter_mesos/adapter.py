@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import aiohttp
 
-from pilot_adapter_mesos import detector, maintenance
+from pilot_adapter_mesos import attest, detector, maintenance
 from pilot_adapter_mesos.cluster import Cluster, TaskKey
 from pilot_adapter_mesos.config import MesosConfig
 from pilot_adapter_mesos.detector import Detector
@@ -27,6 +27,7 @@ from pilot_adapter_mesos.publisher import Machines, Publisher
 from pilot_adapter_mesos.recordio import Decoder, NotRecords
 from pilot_adapter_mesos.wire import NoMessage, Wire
 from pilot_core.adapter import Adapter, Host, Sink, Unavailable
+from pilot_core.model import Evidence, Workload
 
 _MISSED_HEARTBEATS = 3
 _TICK = 1.0
@@ -48,6 +49,7 @@ class Mesos(Adapter):
         self._cluster = Cluster(hold=config.hold)
         """Kept over sessions: a new master knows less than was known before."""
         self._marathons = Marathons(config, host, self._unread)
+        self._session: _Session | None = None
 
     async def run(self, sink: Sink) -> NoReturn:
         config = self.config
@@ -60,12 +62,16 @@ class Mesos(Adapter):
                 ca_file=config.ca_file,
             )
             async with master:
-                await self._follow(master, leading, sink, wire)
+                try:
+                    await self._follow(master, leading, sink, wire)
+                finally:
+                    self._session = None
         raise Unavailable("the stream of events has ended")
 
     async def _follow(self, master: Master, leading: Detector, sink: Sink, wire: Wire) -> None:
         stream = await master.subscribe()
         session = _Session(self._cluster, self._marathons, sink, self.host, wire)
+        self._session = session
         async with stream, asyncio.TaskGroup() as group:
             group.create_task(session.follow(stream))
             group.create_task(session.publish())
@@ -74,6 +80,13 @@ class Mesos(Adapter):
             group.create_task(session.enrich())
             await leading.has_changed()
             raise Unavailable("another master leads now")
+
+    async def attest(self, evidence: Evidence) -> Workload:
+        """`pilot_core.adapter.Attestor`: the task that says so, from where it runs."""
+        proof = attest.said(evidence)
+        if self._session is None or not self._session.has_begun:
+            raise Unavailable("no master is heard now")
+        return attest.workload(proof, evidence.peer, self._cluster, self.config)
 
     def _unread(self, what: str, why: str) -> None:
         self.host.metrics.count("unread_objects")
@@ -92,6 +105,10 @@ class _Session:
         self._publisher = Publisher(cluster, self._config, sink, marathons.extra)
         self._has_begun, self._news = asyncio.Event(), asyncio.Event()
         self._patience = 15.0 * _MISSED_HEARTBEATS
+
+    @property
+    def has_begun(self) -> bool:
+        return self._has_begun.is_set()
 
     async def follow(self, stream: aiohttp.ClientResponse) -> NoReturn:
         """Take events until the stream ends. Raises Unavailable."""

@@ -144,12 +144,12 @@ def _parts(
     about: About,
     config: MesosConfig,
 ) -> tuple[Part, ...]:
-    namespace = _namespace(found, about.framework, config.namespace)
+    own = namespace(found, about.framework, config.namespace)
     is_private = config.honour_visibility and found.task.discovery.visibility == "FRAMEWORK"
     by_name = dict.fromkeys((names.hostname, *names.aliases), said)
     if "vip" in config.aliases:
         by_name |= _virtual(said, about.framework.name)
-    return tuple(Part(name, namespace, is_private, each) for name, each in by_name.items())
+    return tuple(Part(name, own, is_private, each) for name, each in by_name.items())
 
 
 def _virtual(said: Iterable[TaskPort], framework: str) -> dict[str, tuple[TaskPort, ...]]:
@@ -168,7 +168,7 @@ def _virtual(said: Iterable[TaskPort], framework: str) -> dict[str, tuple[TaskPo
     return found
 
 
-def _namespace(found: Instance, framework: FrameworkInfo, how: str) -> str:
+def namespace(found: Instance, framework: FrameworkInfo, how: str) -> str:
     said = {"role": identity.role(found.task), "environment": found.task.discovery.environment}
     return naming.label(said.get(how, "")) or naming.label(framework.name)
 
