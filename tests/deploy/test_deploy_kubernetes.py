@@ -161,6 +161,7 @@ async def test_a_server_takes_the_chart_with_everything_on(server, tmp_path):
     found = settings(objects, tmp_path)
     assert ["kubernetes", "files"] == [adapter.name for adapter in found.adapters]
     assert "0.0.0.0:15012" == found.xds.secure_address
+    assert [("kubernetes", "/ns")] == [(a.adapter, a.prefix) for a in found.identity.attestors]
     said = found.adapters[0].config
     assert (NAMESPACE, NAMESPACE) == (said.clusters.secrets, said.status.lease_namespace)
     assert ("serviceentries.networking.istio.io",) == said.custom_resources
