@@ -45,6 +45,7 @@ async def test_the_application_hears_who_calls_and_nobody_can_pretend(stage):
     said = caller(app.last)
     assert [f"URI={spiffe('web')}"] == [p for p in said.split(";") if p.startswith("URI=")]
     assert "admin" not in app.last
+    assert 0 < await server.envoy.stat(rf"listener.{at[0]}_{at[1]}.ssl.versions.TLSv1.3")
 
     assert (200, b"app") == await http_get(server.address, headers=(FORGED,))
     assert "" == caller(app.last)

@@ -38,10 +38,10 @@ def build(view: ClusterView) -> bytes:
     limits.max_requests.value = limits.max_retries.value = _UNLIMITED
     _DISCOVERIES[view.discovery](made, view)
     if view.identities:
-        socket = tls.upstream(view)
+        socket = tls.to_mesh(view)
         tls.add_match(made, tls.MUTUAL, socket)
     for roots in view.roots:
-        socket = tls.platform_s(roots, view.protocol)
+        socket = tls.to_platform(roots, view.protocol)
         tls.add_match(made, tls.platform_mark(roots), socket)
     _http(made, view)
     return made.SerializeToString(deterministic=True)

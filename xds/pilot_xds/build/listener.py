@@ -50,7 +50,7 @@ def forwarding(view: ForwardListenerView) -> bytes:
     callers = view.callers
     if callers is not None:
         chain = made.filter_chains.add()
-        chain.transport_socket.CopyFrom(tls.downstream(callers, http=view.http))
+        chain.transport_socket.CopyFrom(tls.from_mesh(callers, http=view.http))
         _forward(chain, view, is_mutual=True)
         if callers.plaintext:
             tls.inspect(made)

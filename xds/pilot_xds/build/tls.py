@@ -46,7 +46,7 @@ _AGENT_PATIENCE, _AGENT_AGAIN = 5, 2
 """Seconds."""
 
 
-def upstream(view: ClusterView) -> Any:
+def to_mesh(view: ClusterView) -> Any:
     """The transport socket of a caller: its certificate, and the cluster's ids at the other end."""
     # With the protocol itself as well, for servers that are no sidecars and know ours by no name.
     common = _common(MESH_PROTOCOL, *filter(None, [view.protocol]))
@@ -57,7 +57,7 @@ def upstream(view: ClusterView) -> Any:
     return _socket(context)
 
 
-def platform_s(roots: str, protocol: str) -> Any:
+def to_platform(roots: str, protocol: str) -> Any:
     """The transport socket of a caller to a platform's own TLS server: no certificate of his, and
     at the other end the one that the endpoint is named for, as its roots say."""
     common = CommonTlsContext(alpn_protocols=filter(None, [protocol]))
@@ -82,7 +82,7 @@ def roots(view: RootsView) -> bytes:
     return made.SerializeToString(deterministic=True)
 
 
-def downstream(callers: CallersView, *, http: bool) -> Any:
+def from_mesh(callers: CallersView, *, http: bool) -> Any:
     """The transport socket of a listener: its certificate, and any id of the trust domain at the
     other end."""
     common = _common(*(["h2", "http/1.1"] if http else []), MESH_PROTOCOL)
@@ -118,13 +118,13 @@ def inspect(listener: Any) -> None:
 
 def _common(*protocols: str) -> Any:
     made = CommonTlsContext()
-    made.CopyFrom(_agent_s())
+    made.CopyFrom(_by_agent())
     made.alpn_protocols.extend(protocols)
     return made
 
 
 @functools.cache
-def _agent_s() -> Any:
+def _by_agent() -> Any:
     """What all contexts have in common."""
     made: Any = CommonTlsContext()
     _versions(made)
@@ -134,7 +134,7 @@ def _agent_s() -> Any:
 
 
 def _versions(made: Any) -> None:
-    # Said in so many words, because Envoy's own maximum for clients is 1.2.
+    # Said in so many words: what Envoy does by itself is not the same for callers and listeners.
     made.tls_params.tls_minimum_protocol_version = _TLS_1_2
     made.tls_params.tls_maximum_protocol_version = _TLS_1_3
 
