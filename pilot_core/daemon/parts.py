@@ -1,6 +1,6 @@
 """The parts of a daemon and how they hang together: made from settings, started in order.
 
-registries → hub → fleet → transport, and the admin API beside them.
+registries → hub → fleet → xDS server, and the admin API beside them.
 """
 
 from __future__ import annotations
@@ -170,8 +170,8 @@ def _office(identity: Identity | None) -> Office | None:
 
 
 def _try(key: str, listen: str) -> None:
-    """Raise OSError where the address cannot be listened on: gRPC would say that it is so, but
-    not why."""
+    """Raise OSError where the address cannot be listened on, with the setting and a cure; before
+    anything has been started."""
     host, port = address.split(listen)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:

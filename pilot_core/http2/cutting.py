@@ -9,12 +9,18 @@ Pieces = Sequence[bytes | memoryview]
 
 def cut(parts: Pieces, size: int, limit: int) -> Iterator[tuple[int, list[bytes | memoryview]]]:
     """Runs of `limit` bytes, the last one of what is left; `size` is that of all parts."""
-    left = list(parts)
-    while size:
-        length = min(limit, size)
-        run, left = split(left, length)
-        size -= length
-        yield length, run
+    length = room = min(limit, size)
+    run: list[bytes | memoryview] = []
+    for part in parts:
+        at, end = 0, len(part)
+        while end - at >= room > 0:
+            run.append(memoryview(part)[at : at + room])
+            yield length, run
+            at, size, run = at + room, size - length, []
+            length = room = min(limit, size)
+        if at < end:
+            run.append(memoryview(part)[at:] if at else part)
+            room -= end - at
 
 
 def split(parts: Pieces, length: int) -> tuple[list[bytes | memoryview], list[bytes | memoryview]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 from prometheus_client import (
@@ -14,7 +14,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.metrics_core import Metric
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from pilot_core import __version__
@@ -77,6 +77,22 @@ class AdapterMetrics:
         if not isinstance(found, kind):
             raise ValueError(f"{name!r} is a {type(found).__name__.lower()} already")
         return found
+
+
+class Tally(Collector):
+    """A counter of one label for what happens thousands of times a second: a number for each value
+    of it, to be counted up by hand, and read when somebody asks."""
+
+    def __init__(self, name: Name, values: Iterable[str], registry: CollectorRegistry) -> None:
+        self._name = name
+        self.counts = dict.fromkeys(values, 0)
+        registry.register(self)
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(self._name.name, self._name.help, labels=self._name.labels)
+        for value, count in self.counts.items():
+            family.add_metric((value,), count)
+        yield family
 
 
 class ReadFigures(Collector):

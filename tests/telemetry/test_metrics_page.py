@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from inside import Inside, inside, until_problem
 from pilot_core.telemetry import names
-from pilot_core.telemetry.metrics import AdapterMetrics, CoreMetrics, exposition
+from pilot_core.telemetry.metrics import AdapterMetrics, CoreMetrics, Tally, exposition
 from program import pilot, write_mesh
 
 ISTIO = {
@@ -179,3 +179,13 @@ def test_a_counter_is_no_gauge():
 
     with pytest.raises(ValueError, match="is a counter already"):
         made.gauge("requests", 1)
+
+
+def test_a_tally_is_a_counter_with_a_value_for_each_label_from_the_start():
+    core = CoreMetrics()
+    tally = Tally(names.XDS_PUSHES, ("CDS", "EDS"), core.registry)
+    tally.counts["EDS"] += 3
+    page = exposition(core.registry).decode()
+    assert "# TYPE pilot_xds_pushes counter" in page
+    assert 'pilot_xds_pushes{type="CDS"} 0.0' in page
+    assert 'pilot_xds_pushes{type="EDS"} 3.0' in page

@@ -194,5 +194,5 @@ class Fleet:
 
     def sent(self, response: Response) -> None:
         if response.type is not None:
-            self.metrics.pushes[response.type].inc()
-            self.metrics.resources[response.type].inc(response.resources)
+            self.metrics.pushes[response.type.short] += 1
+            self.metrics.resources[response.type.short] += response.resources

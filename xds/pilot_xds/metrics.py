@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry
 
 from pilot_core.rpc.limits import Cut
 from pilot_core.telemetry import names
-from pilot_core.telemetry.metrics import counter, gauge, histogram
+from pilot_core.telemetry.metrics import Tally, counter, gauge, histogram
 from pilot_xds.types import ResourceType
 
 
@@ -19,11 +19,10 @@ class XdsMetrics:
         self.build_time = histogram(names.XDS_BUILD_TIME, registry)
         self.write_timeouts = counter(names.XDS_WRITE_TIMEOUTS, registry)
         self.malformed = counter(names.XDS_MALFORMED, registry)
-        pushes = counter(names.XDS_PUSHES, registry)
-        resources = counter(names.XDS_RESOURCES, registry)
+        shorts = [kind.short for kind in ResourceType]
+        self.pushes = Tally(names.XDS_PUSHES, shorts, registry).counts
+        self.resources = Tally(names.XDS_RESOURCES, shorts, registry).counts
         rejects = counter(names.XDS_REJECTS, registry)
         cut = counter(names.XDS_CONNECTIONS_CUT, registry)
         self.cut = {reason: cut.labels(reason) for reason in Cut}
-        self.pushes = {kind: pushes.labels(kind.short) for kind in ResourceType}
-        self.resources = {kind: resources.labels(kind.short) for kind in ResourceType}
         self.rejects = {kind: rejects.labels(kind.short) for kind in ResourceType}

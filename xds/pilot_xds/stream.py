@@ -264,7 +264,7 @@ class Stream:
         body = answers.changed(sub, step, self.variant)
         if body.resources != len(said):
             said = [n for n, r in step.changed.items() if sub.wants(n) and not sub.is_refused(r)]
-        rest = self._take_asked(sub, said)
+        rest = self._take_asked(sub, said) if sub.owed or sub.prompted else _NO_NAMES
         if sub.doubt and (body or rest or any(map(sub.wants, step.removed))):
             rest |= self._take_doubtful(sub, layers).difference(said)
         if sub.type is ResourceType.CLUSTER:
@@ -320,8 +320,9 @@ class Stream:
 
     def _note_leaving(self, sub: Subscription, step: Step, told: steps.Layers) -> None:
         sub.stay(step.changed)
-        gone = ((name, find(told, name)) for name in step.removed if sub.wants(name))
-        sub.leave({name: r and sub.taken_of(r) for name, r in gone})
+        if step.removed:
+            gone = ((name, find(told, name)) for name in step.removed if sub.wants(name))
+            sub.leave({name: r and sub.taken_of(r) for name, r in gone})
 
     def _prompt_endpoints(self, sub: Subscription, clusters: Iterable[str]) -> None:
         """Rule 4, for the clusters that have endpoints of their own."""
