@@ -112,6 +112,12 @@ class Traffic(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="traffic"
     def key(self) -> tuple[str, str]:
         return ("traffic", self.name)
 
+    @property
+    def is_protocol_alone(self) -> bool:
+        """It says nothing beyond the protocol, which adapters put into the service's ports."""
+        bare = Traffic(name=self.name, hostname=self.hostname, namespace=self.namespace)
+        return self == msgspec.structs.replace(bare, protocol=self.protocol)
+
 
 class Permission(msgspec.Struct, frozen=True, gc=False):
     """Requests that meet all of these conditions are allowed, or denied."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pilot_core.model import Claim, Problem, RecordKey, Severity
+from pilot_core.model import Claim, Problem, Record, RecordKey, Severity, Traffic
 from pilot_core.telemetry.problems import Problems
 
 UNAPPLIED = "policy-not-applied"
@@ -40,6 +40,7 @@ class Unapplied:
                     UNAPPLIED, registry=claim.registry, source=claim.source, object=_object(key)
                 )
             self._hidden.discard(key)
+            claims = tuple(claim for claim in claims if _asks_for_something(claim.record))
             if claims and len(self._shown) < LIMIT:
                 self._shown[key] = list(claims)
                 for claim in claims:
@@ -69,6 +70,10 @@ class Unapplied:
             return
         text = f"{len(self._hidden)} more policies are known and not yet applied"
         self._problems.raise_(Problem(code=UNAPPLIED, severity=Severity.INFO, message=text))
+
+
+def _asks_for_something(record: Record) -> bool:
+    return not (isinstance(record, Traffic) and record.is_protocol_alone)
 
 
 def _object(key: RecordKey) -> str:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pilot_core.clock import SystemClock
-from pilot_core.model import Authorization, Claim, Origin, Problem, Traffic, World
+from pilot_core.model import Authorization, Claim, Origin, Problem, Protocol, Traffic, World
 from pilot_core.model.policy import How, Match, Permission, Route, Rule, Target, Where
 from pilot_core.model.text import plain, world
 from pilot_core.registry import admission
@@ -119,10 +119,24 @@ async def test_a_policy_is_shown_as_known_and_not_applied_until_it_goes():
         assert ["web.mesh"] == list(stage.hub.world.services)
 
 
+def test_a_protocol_is_no_promise_that_is_not_kept_but_what_cannot_be_read_is():
+    problems = Problems(SystemClock())
+    follower = Unapplied(problems)
+    bare = Traffic(name="t", hostname="web.mesh", protocol=Protocol.HTTP)
+    follower.policies({bare.key: claim(bare)})
+    assert [] == shown(problems)
+
+    more = msgspec.structs.replace(bare, unread=("UpstreamConfig",))
+    follower.policies({bare.key: claim(more)})
+    assert ["UpstreamConfig cannot be read at all"] == [
+        problem.message.rpartition("; of it, ")[2] for problem in shown(problems)
+    ]
+
+
 def test_policies_beyond_the_limit_are_counted():
     problems = Problems(SystemClock())
     follower = Unapplied(problems)
-    many = [Traffic(name=f"t{n}", hostname="web.mesh") for n in range(LIMIT + 2)]
+    many = [Authorization(name=f"t{n}", hostname="web.mesh") for n in range(LIMIT + 2)]
     follower.policies({policy.key: claim(policy) for policy in many})
 
     assert LIMIT + 1 == len(shown(problems))

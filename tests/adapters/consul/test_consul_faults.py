@@ -278,3 +278,23 @@ async def test_an_agent_that_goes_away_and_comes_back_is_read_again(fake):
         await sink.until(lambda: "10.1.0.9" in sink.addresses(API))
         assert ["10.1.0.1"] == sink.addresses(WEB)
         reading.cancel()
+
+
+# Namespaces and partitions, which the real server of these tests does not have
+
+
+async def test_every_question_names_its_namespace_and_partition(fake):
+    asked: set[tuple[str | None, str | None]] = set()
+
+    def listen(request: web.Request) -> None:
+        if request.path != "/v1/catalog/register":
+            asked.add((request.query.get("ns"), request.query.get("partition")))
+
+    fake.fault = listen
+    config = ConsulConfig(address=fake.address, namespaces=("shop", "bank"), partition="one")
+    async with session(Consul(config, host())) as sink:
+        await sink.until(lambda: sink.is_synced)
+        assert ["10.1.0.1"] == sink.addresses("web.service.shop.ns.one.ap.consul")
+        assert ["10.1.0.1"] == sink.addresses("web.service.bank.ns.one.ap.consul")
+        assert "shop" == sink.services["web.service.shop.ns.one.ap.consul"].namespace
+    assert {("shop", "one"), ("bank", "one")} == asked
