@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from pilot_core.clock import Clock
 log = logging.getLogger(__name__)
 
 START = "0" * 64
+_RECENT = 16 << 20
+"""Bytes from the end that are read at a start: some 30,000 decisions."""
 _TAIL = 64 << 10
 """Bytes from the end in which the last line is looked for: far more than one record has."""
 
@@ -46,6 +49,12 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
 
 
+class _Record(msgspec.Struct, frozen=True):
+    """What stands beside a decision."""
+
+    at: float
+
+
 class AuditLog:
     """A file that only grows, of mode 0600."""
 
@@ -63,6 +72,19 @@ class AuditLog:
 
     def close(self) -> None:
         os.close(self._file)
+
+    def recent(self) -> Iterator[tuple[float, Decision]]:
+        """When, and what: the newest decisions, oldest first, as far back as is read in a moment.
+        A line that is none is left out: `verify` is what finds those."""
+        start = max(0, os.fstat(self._file).st_size - _RECENT)
+        lines = os.pread(self._file, _RECENT, start).splitlines()
+        # The first one is a part of a line, unless it is the file's first.
+        for line in lines[1:] if start else lines:
+            try:
+                record = msgspec.json.decode(line, type=_Record)
+                yield record.at, msgspec.json.decode(line, type=Decision)
+            except msgspec.MsgspecError:
+                continue
 
     def write(self, decision: Decision) -> None:
         """Append it."""

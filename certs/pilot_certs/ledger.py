@@ -1,7 +1,7 @@
 """Who holds which certificate now: for each holder the newest one, as long as it is valid.
 
-Nothing of this is needed to sign, and nothing is on disk: it is for people, for warnings in time,
-and for rotations, which wait for those who have not been told of a new root.
+Nothing of this is needed to sign: it is for people, for warnings in time, and for rotations, which
+wait for those who have not been told of a new root. After a restart it is read from the audit log.
 
 Rule 1: a holder is an identity at an address. Instances of a workload on different machines are
 different holders; a process that starts again is the same one.
@@ -10,12 +10,17 @@ Rule 2: it never holds more than fits: who has been there longest without renewa
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
 
+from pilot_certs import spiffe
+from pilot_certs.audit import Decision
+from pilot_certs.refusal import InvalidRequest
+from pilot_certs.signers import Signer
 from pilot_certs.spiffe import SpiffeId
 from pilot_certs.validity import Window
 from pilot_core.clock import Clock
@@ -63,6 +68,29 @@ class Ledger:
         self._held.move_to_end(held.holder)
         if len(self._held) > self._most:
             self._held.popitem(last=False)
+
+    def restore(
+        self, decisions: Iterable[tuple[float, Decision]], all_signers: Sequence[Signer]
+    ) -> None:
+        """What was handed out by earlier runs, oldest first. With it went the roots of all who were
+        signers then, as far as they still are."""
+        now = self._clock.now()
+        for at, decision in decisions:
+            if decision.event != "issued" or decision.not_after <= now:
+                continue
+            with contextlib.suppress(InvalidRequest):
+                name = spiffe.parse(decision.granted)
+                known = [s for s in all_signers if s.prepared_at <= at]
+                self.note(
+                    Held(
+                        holder=Holder(name, decision.peer),
+                        attestor=decision.attestor,
+                        serial=decision.serial,
+                        signer=decision.signer,
+                        window=Window(decision.not_before, decision.not_after),
+                        roots=frozenset(root for s in known for root in s.roots),
+                    )
+                )
 
     def forget(self, holders: Iterable[Holder]) -> None:
         """They are known to be gone, or somebody else knows more of them."""

@@ -54,6 +54,7 @@ class Identity:
         self.audit = AuditLog(state / AUDIT, clock)
         self.authority = authority(settings, state, clock, audit=self.audit)
         self.ledger = Ledger(clock)
+        self.ledger.restore(self.audit.recent(), self.authority.signers)
         self.holders = Holders(self.ledger, clock)
         domain = self.authority.trust_domain
         self.tokens = JoinTokens(self.authority.journal, domain, clock, self.audit)

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
+import pytest
+
+import authorities
 from authorities import NOW, REVIEWS
+from pilot_certs.audit import AuditLog
+from pilot_certs.authority import Authority
+from pilot_certs.caller import Call, Caller
+from pilot_certs.issuing import Issuing, Request
 from pilot_certs.ledger import Held, Holder, Ledger
+from pilot_certs.refusal import Refused
 from pilot_certs.validity import Window
 from pilot_core.testing import FakeClock
 
@@ -44,3 +55,47 @@ def test_the_longest_known_is_forgotten_when_there_are_too_many() -> None:
     made = ledger(*(held(f"10.0.0.{n}") for n in range(5)), most=3)
 
     assert ["10.0.0.2", "10.0.0.3", "10.0.0.4"] == [h.holder.peer for h in made]
+
+
+def test_after_a_restart_it_is_what_the_audit_log_says(tmp_path: Path) -> None:
+    clock = FakeClock(NOW)
+    authority = authorities.started(tmp_path, clock)
+    log = AuditLog(tmp_path / "audit.jsonl", clock)
+    before = Ledger(clock)
+    issuing = Issuing(authority, (Everybody(),), log, ledger=before)
+
+    async def run() -> None:
+        for peer in ("10.0.0.1", "10.0.0.2", "10.0.0.1"):
+            await issuing.issue(Request(csr=authorities.csr_pem()), Call(peer=peer))
+        await clock.advance(10)
+        authority.prepare(who="test", why="a test")
+        await issuing.issue(Request(csr=authorities.csr_pem()), Call(peer="10.0.0.3"))
+        with pytest.raises(Refused):
+            await issuing.issue(Request(csr=b"junk"), Call(peer="10.0.0.4"))
+
+    asyncio.run(run())
+    log.close()
+    with (tmp_path / "audit.jsonl").open("ab") as file:
+        file.write(b"junk\n")
+    after = Ledger(clock)
+    after.restore(AuditLog(tmp_path / "audit.jsonl", clock).recent(), authority.signers)
+
+    assert list(before) == list(after)
+    assert [1, 1, 2] == [len(held.roots) for held in after]
+    assert [] == list(_restored_at(tmp_path, NOW + 2 * DAY, authority))
+
+
+def _restored_at(folder: Path, now: float, authority: Authority) -> Ledger:
+    clock = FakeClock(now)
+    made = Ledger(clock)
+    made.restore(AuditLog(folder / "audit.jsonl", clock).recent(), authority.signers)
+    return made
+
+
+class Everybody:
+    """An authenticator that takes anybody for the same one."""
+
+    name = "everybody"
+
+    async def authenticate(self, call: Call) -> Caller | None:
+        return Caller(attestor=self.name, evidence="test", identities=(REVIEWS,))
