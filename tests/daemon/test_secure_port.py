@@ -11,10 +11,12 @@ import pytest
 from grpc import aio
 
 from inside import Inside, inside, until_problem
+from mesh import until
 from pilot_certs import chain
 from pilot_certs.spiffe import SpiffeId
 from program import write_mesh
-from secure_client import SECURE, Client, Identity
+from secure_client import ADS, SECURE, Client, Identity
+from xds_messages import CDS, delta, node
 
 REVIEWS = SpiffeId("cluster.local", "/ns/shop/sa/reviews")
 NODE = "sidecar~10.0.0.7~reviews-v1.shop~shop.svc.cluster.local"
@@ -108,6 +110,37 @@ async def test_the_inbound_side_of_somebody_else_s_address_is_not_given_away(
 
     code, _ = await status(Client(daemon, ratings).first_clusters(NODE))
     assert grpc.StatusCode.PERMISSION_DENIED == code
+
+
+async def test_an_address_that_becomes_somebody_else_s_ends_the_stream_of_who_had_it(
+    daemon: Inside, tmp_path: Path
+) -> None:
+    assert daemon.parts.identity is not None
+    client = Client(daemon, await joined(daemon))
+    async with client.channel() as channel:
+        stream = channel.stream_stream(f"{ADS}DeltaAggregatedResources")()
+        asked = delta(CDS, ["*"], node=node(NODE))
+        await stream.write(asked)
+        await stream.read()
+        catalogue = tmp_path / "catalogue" / "shop.yaml"
+        # It goes, which is nobody's fault; then it comes back as another one's.
+        text = catalogue.read_text()
+        catalogue.write_text(text.replace("address: 10.0.0.7", "address: 10.0.0.6"))
+        await until_endpoint(daemon, "10.0.0.6")
+        assert not stream.done()
+        catalogue.write_text(text.replace("service_account: reviews", "service_account: ratings"))
+
+        assert grpc.StatusCode.PERMISSION_DENIED == await stream.code()
+    problem = await until_problem(daemon, "identity-mismatch")
+    assert "that of service account ratings" in problem["message"]
+
+
+async def until_endpoint(daemon: Inside, address: str) -> None:
+    async def there() -> bool:
+        items = await daemon.items("/api/v1/services/reviews.shop.mesh/endpoints")
+        return any(item["address"] == address for item in items)
+
+    await until(there, f"an endpoint at {address}")
 
 
 async def test_a_root_that_was_dropped_ends_no_stream_and_lets_nobody_in(daemon: Inside) -> None:

@@ -81,6 +81,9 @@ class Ads:
             asyncio.get_running_loop().call_soon(self._write)
 
 
+_DENIED = "the client is not who it says"
+
+
 class AdsStream:
     """One stream; `rpc.call.Receiver`."""
 
@@ -110,7 +113,7 @@ class AdsStream:
             raise Abort(Code.INVALID_ARGUMENT, str(error)) from None
         except Impostor:
             # Who it really is stands in problems: it is nothing for a stranger.
-            raise Abort(Code.PERMISSION_DENIED, "the client is not who it says") from None
+            raise Abort(Code.PERMISSION_DENIED, _DENIED) from None
 
     def ended(self) -> None:
         """A client that says nothing more takes nothing more: it could not acknowledge it."""
@@ -127,6 +130,9 @@ class AdsStream:
         """Write what is owed, as far as the client takes it."""
         call, connection = self._call, self.connection
         if call.is_over:
+            return
+        if connection.is_denied:
+            call.fail(Code.PERMISSION_DENIED, _DENIED)
             return
         try:
             while call.is_ready() and (response := connection.next()) is not None:

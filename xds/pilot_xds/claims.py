@@ -25,16 +25,23 @@ class Impostor(PilotError):
 def check(proxy: Proxy, identity: str, world: World) -> None:
     """`identity` is the SPIFFE id that the peer has proved. Raises Impostor."""
     found = _MESH_FORM.fullmatch(identity)
-    endpoints = tuple(_endpoints(proxy, world))
     if found is None:
-        _check_stated(proxy, identity, endpoints)
+        _check_stated(proxy, identity, tuple(_endpoints(proxy, world)))
         return
     namespace, account = found.groups()
     if proxy.namespace != namespace:
         raise Impostor(f"it says namespace {proxy.namespace}, and is {identity}")
     if proxy.service_account not in ("", account):
         raise Impostor(f"it says service account {proxy.service_account}, and is {identity}")
-    for endpoint in endpoints:
+    check_owners(proxy, identity, world)
+
+
+def check_owners(proxy: Proxy, identity: str, world: World) -> None:
+    """What stands at the proxy's addresses is nobody else's. That nothing stands there is no
+    reason: endpoints come and go. Raises Impostor."""
+    found = _MESH_FORM.fullmatch(identity)
+    account = found[2] if found else ""
+    for endpoint in _endpoints(proxy, world):
         if not _is_of(endpoint, identity, account):
             owner = endpoint.identity or f"service account {endpoint.service_account}"
             raise Impostor(f"the endpoint at {endpoint.address} is that of {owner}, not {identity}")
@@ -52,7 +59,7 @@ def _check_stated(proxy: Proxy, identity: str, endpoints: tuple[Endpoint, ...]) 
 def _is_of(endpoint: Endpoint, identity: str, account: str) -> bool:
     if endpoint.identity:
         return endpoint.identity == identity
-    return endpoint.service_account in ("", account)
+    return not account or endpoint.service_account in ("", account)
 
 
 def _endpoints(proxy: Proxy, world: World) -> Iterator[Endpoint]:

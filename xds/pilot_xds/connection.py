@@ -37,6 +37,7 @@ class Connection:
         "cohort",
         "connected_since",
         "identity",
+        "is_denied",
         "peer",
         "proxy",
         "refused",
@@ -60,6 +61,8 @@ class Connection:
         self.cohort: Cohort | None = None
         self.peer = peer
         self.identity = identity
+        self.is_denied = False
+        """Its stream is to end: it is not any more who it says."""
         self.connected_since = 0.0
         self.changed_at: float | None = None
         """When the content came up that the proxy does not have yet."""
@@ -120,6 +123,11 @@ class Connection:
         if not self._has_work:
             self._has_work = True
             self._on_work()
+
+    def deny(self) -> None:
+        """Nothing more for it: its stream is to end."""
+        self.is_denied = True
+        self.wake()
 
     def remind(self, now: float) -> None:
         """Wake the writer if something that was held back for a while is not any more."""

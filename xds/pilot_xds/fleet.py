@@ -22,6 +22,7 @@ from pilot_xds.complaints import Complaints, OriginOf
 from pilot_xds.connection import Connection
 from pilot_xds.layers import Layers
 from pilot_xds.metrics import XdsMetrics
+from pilot_xds.proved import Proved
 from pilot_xds.requests import Heard
 from pilot_xds.snapshot import Snapshot
 from pilot_xds.stream import Response
@@ -61,6 +62,7 @@ class Fleet:
         self._cohorts: dict[ProxyPlan, Cohort] = {}
         self._by_layer: dict[LayerKey, set[Cohort]] = {}
         self._shut: dict[str, Shut] = {}
+        self._proved = Proved(self._complaints)
         self._is_open = False
 
     @property
@@ -79,6 +81,7 @@ class Fleet:
         started = self.now()
         touched = self.layers.touched(new, delta) if new.inbound or self._shut else ()
         changed = self.layers.apply(new, delta)
+        self._proved.look(new, delta.addresses)
         for cohort in self._of(key for key in touched if isinstance(key, InboundListeners)):
             for member in cohort.members:
                 self._tell_shut(member)
@@ -115,6 +118,7 @@ class Fleet:
         connection.cohort = cohort
         connection.connected_since = self.clock.now()
         self.connections.add(connection)
+        self._proved.add(connection)
         self.metrics.streams.labels(connection.stream.variant).inc()
         self._tell_shut(connection)
         if self._is_open:
@@ -145,6 +149,7 @@ class Fleet:
             return
         cohort.members.discard(connection)
         self.connections.discard(connection)
+        self._proved.remove(connection)
         self.metrics.streams.labels(connection.stream.variant).dec()
         for kind in tuple(connection.refused):
             self._settled(connection, kind)
