@@ -40,6 +40,7 @@ class AdminServer:
         office: Office | None = None,
     ) -> None:
         self.is_ready = False
+        self._office = office
         self._view, self._metrics, self._figures, self._listen = view, metrics, figures, listen
         events = Events(view)
         application = web.Application(middlewares=[shown, guard(token_file)])
@@ -96,7 +97,12 @@ class AdminServer:
 
     async def _readyz(self, request: web.Request) -> web.Response:
         is_verbose = request.query.get("verbose", "0") not in ("0", "false")
-        text = health.page(self._view.hub, is_ready=self.is_ready, is_verbose=is_verbose)
+        text = health.page(
+            self._view.hub,
+            is_ready=self.is_ready,
+            is_verbose=is_verbose,
+            authority=self._office.authority if self._office else None,
+        )
         return web.Response(status=200 if self.is_ready else 503, text=text)
 
     async def _metrics_page(self, request: web.Request) -> web.Response:

@@ -15,6 +15,7 @@ import pytest
 from inside import Inside, inside
 from joining import secure_mesh
 from pilot_certs import audit, chain
+from pilot_certs.validity import Lifetimes
 from pilot_core.admin import openapi
 from program import Ran, pilot, process, running, write_mesh
 
@@ -152,6 +153,23 @@ async def test_every_answer_has_the_described_shape(daemon: Inside) -> None:
         assert set(described[shape]["properties"]) == set(await daemon.ask(path))
     [certificate] = await daemon.items("/api/v1/certs")
     assert set(described["ShownCertificate"]["properties"]) == set(certificate)
+
+
+async def test_readiness_says_whether_the_authority_signs(daemon: Inside, tmp_path: Path) -> None:
+    assert daemon.parts.identity is not None
+    assert (200, "[+] authority: signs") == await _last_line(daemon)
+    daemon.parts.identity.authority.journal.close()
+    # So long ahead nothing is written down yet, and a closed journal takes nothing.
+    daemon.parts.identity.authority.lifetimes = Lifetimes(leaf=80 * 86400.0)
+
+    status, line = await _last_line(daemon)
+    assert 200 == status
+    assert line.startswith("[-] authority: the journal is closed")
+
+
+async def _last_line(daemon: Inside) -> tuple[int, str]:
+    status, text = await daemon.get("/readyz?verbose=1")
+    return status, text.splitlines()[-1]
 
 
 async def test_metrics_show_the_authority(daemon: Inside) -> None:
