@@ -196,3 +196,29 @@ async def test_a_stale_instance_beside_a_good_one_costs_no_request(foundation):
     await until(reached, "the good instance")
     assert {200} == {(await foundation.asks())[0] for _ in range(50)}
     assert 0 == stale.requests
+
+
+async def test_a_name_that_proxies_resolve_is_held_to_its_tls_name_as_well(foundation, variant):
+    one = await foundation.instance(ONE)
+    endpoint = f"{{address: localhost, ports: {{main: {one.port}}}, tls_name: NAME, tls_roots: cf}}"
+    pem = textwrap.indent(foundation.authority.file.read_text(), "    ")
+
+    def says(name: str) -> None:
+        entry = f"- hostname: {CART}\n  resolution: dns\n"
+        entry += "  ports: [{name: main, number: 80, protocol: http}]\n"
+        entry += f"  endpoints: [{endpoint.replace('NAME', name)}]\n"
+        trusted = f"roots:\n- name: cf\n  certificates: |\n{pem}"
+        foundation.mesh.write("cf.yaml", f"services:\n{entry}{trusted}")
+
+    async def answered(status: int) -> bool:
+        return (await foundation.asks())[0] == status
+
+    says(ONE)
+    _, envoy = await foundation.serve(*variant)
+    await until(lambda: answered(200), "an answer")
+    says(TWO)
+    await until(lambda: answered(503), "the request to be refused")
+    before = one.requests
+    assert [503] * 5 == [(await foundation.asks())[0] for _ in range(5)]
+    assert before == one.requests
+    assert 0 == await envoy.rejected()
