@@ -164,6 +164,8 @@ class FakeConsul(Server):
         head, _, name = path.rpartition("/")
         if path == "/v1/catalog/services":
             return 200, {service["Service"]: [] for service in self._services.values()}
+        if path == "/v1/status/leader":
+            return 200, "127.0.0.1:8300" if self.running else ""
         if path == "/v1/catalog/nodes":
             return 200, list(self._nodes.values())
         if head == "/v1/health/service":

@@ -111,6 +111,7 @@ class _Session:
             self._follow_leader(),
             self._watches.listen(),
             self._watches.sweep(),
+            self._watches.start(group),
             self._watches.follow_news(),
             self._watches.make_room(),
             # Whether something is gone takes its time; what is new does not wait for that.
@@ -119,7 +120,7 @@ class _Session:
             group.create_task(work)
         while True:
             if self._listed is not None:
-                self._watches.keep(self._listed.names, group)
+                self._watches.keep(self._listed.names)
             await self._news.wait()
             self._news.clear()
             assert self._latest is not None

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Collection, Iterable, Iterator
 from typing import NoReturn
 from urllib.parse import quote
@@ -30,9 +31,10 @@ from pilot_core.adapter import Sink, Unavailable
 _READERS = 8
 _DOORBELLS = 3
 """Connections beside those of the watches: the listing, and two states of checks."""
-_AT_ONCE, _STARTS = 200, 500
-"""Watches that begin at once, and how many a second of the rest do: an agent that is to accept ten
+_AT_ONCE = 100
+"""Watches that begin at a time, until the agent has answered something: one that is to accept ten
 thousand connections in one moment lets most of them wait until they time out."""
+_LEADER = "/v1/status/leader"
 _SWEEP_EVERY = 60.0
 _SETTLE = 1.0
 _ROOM, _FEWEST = 24, 8
@@ -63,7 +65,9 @@ class Watches:
         self._reading = asyncio.Semaphore(_READERS)
         self._ring = asyncio.Event()
         self._news = asyncio.Event()
-        self._started: set[str] = set()
+        self._pending: dict[str, None] = {}
+        """Those that are about to be waited on."""
+        self._starting = asyncio.Event()
         self._refused: set[str] = set()
         """Paths for which the agent had no connection to spare."""
         self._crowd = asyncio.Event()
@@ -78,29 +82,47 @@ class Watches:
         for name in sorted(self._empty & self._known.sizes.keys()):
             self._take(name, await self._reader.ask(_path(name), is_decisive=True))
 
-    def keep(self, names: Collection[str], group: asyncio.TaskGroup) -> None:
+    def keep(self, names: Collection[str]) -> None:
         """Follow these from now on, besides those that are followed already."""
         self._gone -= set(names)
-        starting = 0
         for name in sorted(names):
-            if name in self._tasks or name in self._swept:
+            if name in self._tasks or name in self._swept or name in self._pending:
                 continue
-            if len(self._tasks) < self._most:
-                delay = (starting - _AT_ONCE) / _STARTS
-                self._tasks[name] = group.create_task(self._watch(name, delay))
-                starting += 1
+            if self._waited_on < self._most:
+                self._pending[name] = None
             else:
                 self._swept[name] = None
-        if self._swept and len(self._tasks) == self._most:
+        if self._pending:
+            self._starting.set()
+        if self._swept and self._waited_on >= self._most:
             self._say_degraded()
+
+    @property
+    def _waited_on(self) -> int:
+        return len(self._tasks) + len(self._pending)
+
+    async def start(self, group: asyncio.TaskGroup) -> NoReturn:
+        """Begin to wait on what `keep` names, as fast as the agent takes it, for ever."""
+        while True:
+            await self._starting.wait()
+            self._starting.clear()
+            while self._pending:
+                for name in list(itertools.islice(self._pending, _AT_ONCE)):
+                    del self._pending[name]
+                    self._tasks[name] = group.create_task(self._watch(name))
+                # A question that is held tells nothing of how the agent is doing; this one does.
+                try:
+                    await self._reader.ask(_LEADER)
+                except Unavailable as error:
+                    await self._reader.probe(_LEADER, error)
 
     def begin_anew(self) -> None:
         """Give up all questions that are held; `keep` asks them again, from the beginning."""
         for task in self._tasks.values():
             task.cancel()
         self._tasks.clear()
+        self._pending.clear()
         self._swept.clear()
-        self._started.clear()
         self._positions.clear()
 
     def drop(self, name: str) -> None:
@@ -109,8 +131,8 @@ class Watches:
         task = self._tasks.pop(name, None)
         if task is not None:
             task.cancel()
+        self._pending.pop(name, None)
         self._swept.pop(name, None)
-        self._started.discard(name)
         self._positions.pop(name, None)
         self._empty.discard(name)
         self._known.sizes.pop(name, None)
@@ -156,13 +178,14 @@ class Watches:
         while True:
             await self._crowd.wait()
             await self._clock.sleep(_SETTLE)  # until all that are refused have said so
-            held = len(self._started) - len(self._refused & {_path(n) for n in self._started})
+            held = len(self._tasks) - len(self._refused & {_path(name) for name in self._tasks})
             self._most = self._known.most = max(held - _ROOM, _FEWEST)
             by_need = sorted(self._tasks, key=lambda name: (_path(name) not in self._refused, name))
             for name in by_need[: len(self._tasks) - self._most]:
                 self._tasks.pop(name).cancel()
-                self._started.discard(name)
                 self._swept[name] = None
+            self._swept |= self._pending
+            self._pending.clear()
             self._refused.clear()
             self._crowd.clear()
             self._ring.set()
@@ -175,10 +198,7 @@ class Watches:
             for state in _STATES:
                 group.create_task(self._hear(state))
 
-    async def _watch(self, name: str, delay: float) -> None:
-        if delay > 0:
-            await self._clock.sleep(delay)
-        self._started.add(name)
+    async def _watch(self, name: str) -> None:
         position = self._positions.setdefault(name, Position())
         await self._reader.follow(
             _path(name),
