@@ -22,8 +22,6 @@ class Known(msgspec.Struct):
     entries: dict[str, frozenset[str]] = {}
     """The names of the configuration entries of each kind."""
     trust_domain: str = ""
-    most: int | None = None
-    """How many services can be waited on, once the agent has had too many connections."""
 
     def beside(self, service: str) -> dict[Beside, Sidecar]:
         """All proxies of a service."""

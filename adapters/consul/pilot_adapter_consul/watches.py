@@ -50,8 +50,7 @@ class Watches:
     ) -> None:
         self._reader, self._sink, self._known = reader, sink, known
         self._clock, self._log = reader.host.clock, reader.host.log
-        most = max(connections - _READERS - _DOORBELLS, 1)
-        self._most = most if known.most is None else min(most, known.most)
+        self._most = max(connections - _READERS - _DOORBELLS, 1)
         reader.on_crowded = self._refuse
         self._is_far = is_far
         self._positions: dict[str, Position] = {}
@@ -179,7 +178,8 @@ class Watches:
             await self._crowd.wait()
             await self._clock.sleep(_SETTLE)  # until all that are refused have said so
             held = len(self._tasks) - len(self._refused & {_path(name) for name in self._tasks})
-            self._most = self._known.most = max(held - _ROOM, _FEWEST)
+            # For this session: with the next, the limit may have been raised.
+            self._most = max(held - _ROOM, _FEWEST)
             by_need = sorted(self._tasks, key=lambda name: (_path(name) not in self._refused, name))
             for name in by_need[: len(self._tasks) - self._most]:
                 self._tasks.pop(name).cancel()
