@@ -29,7 +29,7 @@ from components import absent
 from pilot_core.connector import Connector
 
 LOOPBACK = "127.0.0.1"
-PATIENCE = 60.0
+PATIENCE = 120.0
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
