@@ -28,13 +28,19 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Streams that the client breaks off, or makes us break off, in a burst."""
     resets_per_second: float = 20.0
     control_frames: int = 1_000
-    """Frames that bring nothing, in a burst. What is sent to the client earns it more of them: it
-    has to say that it has taken it."""
+    """Frames that bring nothing, in a burst; what is sent to the client earns it more of them."""
     control_frames_per_second: float = 50.0
 
 
-EARNED_PER_FRAME_OF = 1_024
-"""Bytes sent for which a client may send one frame more that brings nothing."""
+_WORTH_AN_ANSWER = 64
+_EARNED_PER = 1_024
+
+
+def earned(size: int) -> int:
+    """How many frames that bring nothing a client may send more, for having been sent so much: some
+    open both windows, and ping, for every message (so does gRPC for Go). What is cut to crumbs by a
+    client's windows earns nothing: else it would pay for itself."""
+    return 3 + size // _EARNED_PER if size >= _WORTH_AN_ANSWER else 0
 
 
 class Budget:

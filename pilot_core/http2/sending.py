@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pilot_core.http2 import fields, frames
 from pilot_core.http2.cutting import cut
 from pilot_core.http2.errors import ErrorCode
-from pilot_core.http2.limits import EARNED_PER_FRAME_OF, Budget, Limits
+from pilot_core.http2.limits import Budget, Limits, earned
 from pilot_core.http2.stream import StreamState
 
 _MAX_STREAMS, _INITIAL_WINDOW, _MAX_HEADER_LIST = 3, 4, 6
@@ -99,8 +99,7 @@ class Sending:
         state = self._streams[stream]
         state.send -= size
         self._send -= size
-        if size >= EARNED_PER_FRAME_OF:
-            self._patience.earn(size // EARNED_PER_FRAME_OF)
+        self._patience.earn(earned(size))
         if size <= self._frame_size:
             self._out.append(frames.head(size, frames.DATA, 0, stream))
             self._out.extend(parts)

@@ -105,6 +105,16 @@ def test_who_takes_much_may_say_so_often():
     assert 65_535 == talk.server.room(1)
 
 
+def test_who_is_sent_many_small_messages_may_answer_each():
+    """gRPC for Go opens both windows and pings, whatever comes."""
+    talk = Talk(FEW)
+    talk.say(headers(1))
+    for _ in range(1_000):
+        talk.server.send_data(1, [bytes(120)], 120)
+        said = (window(0, 120), window(1, 120), frame(PING, 0, 0, bytes(8)))
+        assert over(talk.say(*said)) is None
+
+
 def test_windows_that_open_by_a_byte_at_a_time_are_not_served_for_ever():
     talk = Talk(FEW)
     talk.say(settings({4: 0}), headers(1))
