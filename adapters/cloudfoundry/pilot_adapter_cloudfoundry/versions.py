@@ -40,6 +40,8 @@ class _Known(msgspec.Struct):
 
     epochs: dict[str, _Version]
     dead: set[str]
+    is_old: bool = False
+    """It had gone by the last list already."""
 
     def holds(self) -> _Version | None:
         live = [v for e, v in self.epochs.items() if e not in self.dead and not v.is_gone]
@@ -77,7 +79,7 @@ class Versions(Generic[T]):
             new = _Version(said.tag.index, True, 0, None)
         held = known.epochs.get(epoch)
         if held is None or new.order >= held.order or _is_step(said, held):
-            known.epochs[epoch] = new
+            known.epochs[epoch], known.is_old = new, False
 
     def epochs(self) -> dict[str, frozenset[str]]:
         """Every epoch that has been heard of, by key: what a list that is asked for now decides."""
@@ -98,10 +100,10 @@ class Versions(Generic[T]):
         for key in keep:
             if key not in made._known and key in self._known:
                 made._known[key] = self._known[key]
-        for key in self:
+        for key, known in self._known.items():
             # One that has just gone may still be spoken of, until the next list.
-            if key not in made._known and key in decided:
-                made._known[key] = _Known({}, set(decided[key]))
+            if key not in made._known and key in decided and not known.is_old:
+                made._known[key] = _Known({}, set(decided[key]), is_old=True)
         return made
 
 

@@ -115,6 +115,15 @@ def test_what_has_gone_is_forgotten_with_the_second_list() -> None:
     assert not first.listed([], first.epochs()).has_heard("i0")
 
 
+def test_what_had_gone_before_a_list_is_not_revived_behind_it() -> None:
+    versions: Versions[str] = Versions()
+    versions.take(seen(1, "a"))
+    versions.take(gone(1))
+    listed = versions.listed([], versions.epochs())
+    listed.take(seen(1, "a"))
+    assert None is listed.get("i0")
+
+
 def test_the_list_tells_which_of_two_epochs_is_the_one() -> None:
     versions: Versions[str] = Versions()
     versions.take(seen(5, "running"))
