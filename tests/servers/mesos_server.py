@@ -61,6 +61,16 @@ class MesosMaster(Server):
         answer = (await self._post(said)).body
         return answer.get(kind.lower()) if answer else None
 
+    def set_flags(self, flags: Mapping[str, str]) -> None:
+        """From the next start on, besides those it has."""
+        self._flags |= flags
+        self.process.set_environment(self._environment())
+
+    def set_credential(self, credential: str) -> None:
+        """From the next start on, the operator API wants this one."""
+        self._credential = credential
+        self.set_flags(self._authentication())
+
     async def _post(self, said: Json, timeout: float = 60.0) -> Answer:
         headers = {}
         if self._credential:

@@ -111,6 +111,10 @@ class Process:
         self._ready = ready
         self._child: subprocess.Popen[bytes] | None = None
 
+    def set_environment(self, environment: Mapping[str, str]) -> None:
+        """For the next start."""
+        self._environment = environment
+
     @property
     def pid(self) -> int:
         if self._child is None:

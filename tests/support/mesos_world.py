@@ -15,6 +15,8 @@ from pilot_adapter_mesos.config import MesosConfig
 from pilot_adapter_mesos.json_wire import JsonWire
 from pilot_adapter_mesos.publisher import Publisher
 
+from mesos_agent import MesosAgent
+from mesos_framework import MesosFramework, task
 from mesos_server import MesosMaster
 from pilot_core.adapter import Unavailable
 from pilot_core.document import Duration
@@ -91,6 +93,14 @@ def config(
 ) -> MesosConfig:
     resync, hold = Duration(resync), Duration(hold)
     return MesosConfig(**{"masters": (master.url,), "resync": resync, "hold": hold, **more})
+
+
+async def start(
+    framework: MesosFramework, agent: MesosAgent, id: str, ip: str, **more: Any
+) -> None:
+    """A task of the service `web` that runs there."""
+    await framework.launch(task(id, "web", 8080, **more), agent)
+    await agent.run(id, ip)
 
 
 @contextlib.asynccontextmanager

@@ -58,6 +58,7 @@ class Cluster:
         self._heard: dict[TaskKey, int] = {}
         """The number of the event that told of a task last."""
         self._began = 0
+        self._sees_frameworks = False
         self._recovered_at = 0.0
         self._forgotten: set[str] = set()
         self._doubtful: dict[TaskKey, float] = {}
@@ -78,20 +79,24 @@ class Cluster:
         # master that remembers nothing; one that has recovered agents says so itself.
         hides = bool(self.frameworks and self.tasks and not frameworks)
         self.is_suspicious = hides and not self.recovered
+        self._sees_frameworks = bool(frameworks)
         for key, framework in frameworks.items():
             self._put_framework(key, framework)
         if not self.is_suspicious:
-            self._drop_unknown(known, self.heard)
+            self._drop_unknown(known, self.heard, set())
         used = {key[0] for key in self.tasks}
         for key in self.frameworks.keys() - frameworks.keys() - used:
             del self.frameworks[key]
 
     def resync(self, tasks: GetTasks, agents: GetAgents, asked_at: int, now: float) -> None:
         """The answers to GET_TASKS and GET_AGENTS, asked when `heard` was `asked_at`."""
+        # Agents that are back since the tasks were listed: theirs are not in that list yet.
+        held = set(self.recovered)
         self._take_agents(agents, now)
         known = self._take_tasks(tasks, asked_at, now)
+        self._suspect_blindness()
         if not self.is_suspicious:
-            self._drop_unknown(known, asked_at)
+            self._drop_unknown(known, asked_at, held)
 
     def apply(self, event: Event, now: float) -> bool:
         """One event. False where this is none that is known here."""
@@ -107,7 +112,7 @@ class Cluster:
             said = event.framework_added or event.framework_updated
             assert said is not None
             info = said.framework.framework_info
-            self.is_suspicious = False
+            self.is_suspicious, self._sees_frameworks = False, True
             self._put_framework(info.id.value, info)
         elif event.framework_removed is not None:
             self._drop_framework(event.framework_removed.framework_info.id.value)
@@ -125,7 +130,7 @@ class Cluster:
             given_up, self.recovered = self.recovered, {}
             self._forgotten.clear()
             self._drop(k for k, i in self.tasks.items() if i.task.agent_id.value in given_up)
-        over = [key for key, at in self._doubtful.items() if now >= at]
+        over = [k for k, at in self._doubtful.items() if now >= at and not self.is_suspicious]
         for key in over:
             del self._doubtful[key]
         self._drop(over)
@@ -192,6 +197,13 @@ class Cluster:
             self.changed.add(task_key)
             if found.is_lost or (was_recovered and self._is_old(task_key)):
                 self._doubtful[task_key] = now + DOUBT
+        self._suspect_blindness()
+
+    def _suspect_blindness(self) -> None:
+        """All agents are back, and no framework is to be seen: rights have been taken away while
+        the master was away, and that tasks are not told of means nothing."""
+        if not self.recovered and not self._sees_frameworks and self.tasks:
+            self.is_suspicious = True
 
     def _is_old(self, key: TaskKey) -> bool:
         """It was known before this subscription began, and has not been told of since."""
@@ -243,17 +255,17 @@ class Cluster:
             self.tasks[key] = found
             self.changed.add(key)
 
-    def _drop_unknown(self, known: set[TaskKey], asked_at: int) -> None:
+    def _drop_unknown(self, known: set[TaskKey], asked_at: int, held: set[str]) -> None:
+        held = held | self.recovered.keys()
         self._drop(
             [
                 key
                 for key, found in self.tasks.items()
-                if key not in known and self._heard[key] <= asked_at and not self._is_held(found)
+                if key not in known
+                and self._heard[key] <= asked_at
+                and found.task.agent_id.value not in held
             ]
         )
-
-    def _is_held(self, found: Instance) -> bool:
-        return found.task.agent_id.value in self.recovered
 
     def _drop(self, keys: Iterable[TaskKey]) -> None:
         for key in tuple(keys):

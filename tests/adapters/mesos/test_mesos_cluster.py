@@ -158,7 +158,8 @@ def test_a_master_that_remembers_nothing_is_believed_of_agents_that_are_back():
     assert (["a", "b"], [AGENT]) == (ids(found), list(found.recovered))
     apply(found, {"type": "FRAMEWORK_ADDED", "framework_added": {"framework": framework()}})
     real.tasks.pop("b")
-    resync(found, real, found.heard)
+    for _ in range(2):
+        resync(found, real, found.heard)
     assert (["a"], []) == (ids(found), list(found.recovered))
 
 
@@ -225,3 +226,29 @@ def test_a_listing_after_events_that_says_the_same_changes_nothing():
     real.tasks["a"]["statuses"] += [status("a", "TASK_RUNNING", healthy=True)]
     resync(found, real, found.heard)
     assert set() == found.changed
+
+
+def test_agents_that_come_back_while_no_framework_is_to_be_seen_mean_nothing():
+    found, real = cluster(), master("a")
+    begin(found, real)
+    after = FakeMaster()
+    after.agents, after.frameworks, after.recovered = {}, [], [agent()["agent_info"]]
+    begin(found, after, now=100)
+    apply(found, {"type": "AGENT_ADDED", "agent_added": {"agent": agent()}}, now=105)
+    found.expire(105 + DOUBT)
+    after.agents, after.recovered = {AGENT: agent()}, []
+    resync(found, after, found.heard, now=110)
+    assert (["a"], True) == (ids(found), found.is_suspicious)
+
+
+def test_an_agent_that_is_back_since_its_tasks_were_listed_keeps_them():
+    found, real = cluster(), master("a")
+    begin(found, real)
+    after = FakeMaster()
+    after.agents, after.recovered = {}, [agent()["agent_info"]]
+    begin(found, after, now=100)
+    after.agents, after.recovered = {AGENT: agent()}, []
+    resync(found, after, found.heard, now=101)
+    assert ["a"] == ids(found)
+    resync(found, after, found.heard, now=131)
+    assert [] == ids(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import msgspec
 import pytest
@@ -19,6 +20,7 @@ from mesos_world import (
     config,
     followed,
     forgotten,
+    start,
 )
 from pilot_core.adapter import Denied
 from pilot_core.model import Locality
@@ -60,8 +62,7 @@ async def test_a_checked_task_is_well_once_it_has_been_seen_well():
         MesosFramework(master, "shop") as shop,
         followed(master, resync=NEVER) as sink,
     ):
-        await shop.launch(task("web.1", "web", 8080, health_check=CHECKED), agent)
-        await agent.run("web.1", "10.0.0.1")
+        await start(shop, agent, "web.1", "10.0.0.1", health_check=CHECKED)
         await sink.until(lambda: sink.now(WEB) == [("10.0.0.1", UNHEALTHY)])
         for is_well, health in ((True, HEALTHY), (False, UNHEALTHY), (True, HEALTHY)):
             await agent.run("web.1", "10.0.0.1", healthy=is_well, reason=HEALTH_CHANGED)
@@ -76,8 +77,7 @@ async def test_health_and_addresses_that_no_event_tells_of_are_found_by_listing(
         MesosFramework(master, "shop") as shop,
         followed(master) as sink,
     ):
-        await shop.launch(task("web.1", "web", 8080), agent)
-        await agent.run("web.1", "10.0.0.1")
+        await start(shop, agent, "web.1", "10.0.0.1")
         await sink.until(lambda: sink.now(WEB) == [("10.0.0.1", HEALTHY)])
         await agent.run("web.1", "10.0.0.1", healthy=False)
         await sink.until(lambda: sink.now(WEB) == [("10.0.0.1", UNHEALTHY)])
@@ -96,8 +96,7 @@ async def test_one_task_id_in_two_frameworks_is_two_tasks():
         followed(master, resync=NEVER) as sink,
     ):
         for framework, agent, ip in ((shop, a, "10.0.0.1"), (store, b, "10.0.0.2")):
-            await framework.launch(task("dup.1", "web", 8080), agent)
-            await agent.run("dup.1", ip)
+            await start(framework, agent, "dup.1", ip)
         both = {WEB: ["10.0.0.1"], OLD: ["10.0.0.2"]}
         await sink.until(lambda: sink.view == both)
         await a.end("dup.1")
@@ -113,8 +112,7 @@ async def test_a_task_id_that_is_used_again_leaves_no_ghost():
         followed(master, resync=NEVER) as sink,
     ):
         for ip in ("10.0.0.1", "10.0.0.2"):
-            await shop.launch(task("web.1", "web", 8080), agent)
-            await agent.run("web.1", ip)
+            await start(shop, agent, "web.1", ip)
             await sink.until(lambda ip=ip: sink.view == {WEB: [ip]})
             await assert_as_the_master_says(master, sink)
             await agent.end("web.1", "TASK_FINISHED")
@@ -132,8 +130,7 @@ async def test_a_master_that_dies_and_comes_back_takes_no_living_task_along():
         followed(master) as sink,
     ):
         for id, agent, ip in (("1", a, "10.0.0.1"), ("2", b, "10.0.0.2"), ("3", b, "10.0.0.3")):
-            await shop.launch(task(id, "web", 8080), agent)
-            await agent.run(id, ip)
+            await start(shop, agent, id, ip)
         before = [(f"10.0.0.{n}", HEALTHY) for n in (1, 2, 3)]
         await sink.until(lambda: sink.now(WEB) == before)
         sink.forget()
@@ -163,8 +160,7 @@ async def test_an_agent_that_never_returns_to_a_new_master_is_held_and_then_let_
         followed(master, hold=3.0) as sink,
     ):
         for id, agent, ip in (("1", a, "10.0.0.1"), ("2", b, "10.0.0.2")):
-            await shop.launch(task(id, "web", 8080), agent)
-            await agent.run(id, ip)
+            await start(shop, agent, id, ip)
         before = [("10.0.0.1", HEALTHY), ("10.0.0.2", HEALTHY)]
         await sink.until(lambda: sink.now(WEB) == before)
         sink.forget()
@@ -184,8 +180,7 @@ async def test_a_master_that_freezes_loses_nothing_and_is_believed_when_it_goes_
         MesosAgent(master, "node-a") as agent,
         MesosFramework(master, "shop") as shop,
     ):
-        await shop.launch(task("web.1", "web", 8080), agent)
-        await agent.run("web.1", "10.0.0.1")
+        await start(shop, agent, "web.1", "10.0.0.1")
         adapter, sink, there = (
             Mesos(config(master, NEVER), host()),
             Watched(),
@@ -214,10 +209,8 @@ async def test_tasks_of_an_agent_out_of_reach_are_kept_and_come_back():
         followed(master, resync=NEVER) as sink,
     ):
         for framework, id, ip in ((shop, "1", "10.0.0.1"), (store, "2", "10.0.0.2")):
-            await framework.launch(task(id, "web", 8080), agent)
-            await agent.run(id, ip)
-        await shop.launch(task("3", "web", 8080), agent)
-        await agent.run("3", "10.0.0.3")
+            await start(framework, agent, id, ip)
+        await start(shop, agent, "3", "10.0.0.3")
         there = [("10.0.0.1", HEALTHY), ("10.0.0.3", HEALTHY)]
         away = [("10.0.0.1", UNHEALTHY), ("10.0.0.3", UNHEALTHY)]
         await sink.until(lambda: sink.now(WEB) == there)
@@ -243,8 +236,7 @@ async def test_agents_that_leave_or_are_given_up_take_their_tasks_along():
         followed(master, resync=NEVER) as sink,
     ):
         for id, agent, ip in (("web.1", a, "10.0.0.1"), ("web.2", b, "10.0.0.2")):
-            await shop.launch(task(id, "web", 8080), agent)
-            await agent.run(id, ip)
+            await start(shop, agent, id, ip)
         await sink.until(lambda: sink.addresses(WEB) == ["10.0.0.1", "10.0.0.2"])
         await a.unregister()
         await sink.until(lambda: sink.addresses(WEB) == ["10.0.0.2"])
@@ -264,8 +256,7 @@ async def test_a_framework_that_is_away_keeps_its_services_and_one_that_is_remov
         followed(master) as sink,
     ):
         for framework in (stays, ends, expires):
-            await framework.launch(task(framework.name, "web", 8080), agent)
-            await agent.run(framework.name, "10.0.0.1")
+            await start(framework, agent, framework.name, "10.0.0.1")
         await sink.until(lambda: len(sink.view) == 3)
         await stays.disconnect()
         await expires.disconnect()
@@ -282,8 +273,7 @@ async def test_what_runs_on_an_agent_that_is_drained_drains_before_anybody_kills
         MesosFramework(master, "shop") as shop,
         followed(master) as sink,
     ):
-        await shop.launch(task("web.1", "web", 8080), agent)
-        await agent.run("web.1", "10.0.0.1")
+        await start(shop, agent, "web.1", "10.0.0.1")
         await sink.until(lambda: sink.now(WEB) == [("10.0.0.1", HEALTHY)])
         grace = {"seconds": 600}
         await master.ask("DRAIN_AGENT", agent_id={"value": agent.id}, max_grace_period=grace)
@@ -302,8 +292,7 @@ async def test_what_runs_on_a_machine_in_maintenance_drains_until_it_is_over():
         MesosFramework(master, "shop") as shop,
         followed(master) as sink,
     ):
-        await shop.launch(task("web.1", "web", 8080), agent)
-        await agent.run("web.1", "10.0.0.1")
+        await start(shop, agent, "web.1", "10.0.0.1")
         await sink.until(lambda: sink.now(WEB) == [("10.0.0.1", HEALTHY)])
         machine = {"hostname": agent.hostname, "ip": agent.ip}
         window = {"machine_ids": [machine], "unavailability": {"start": {"nanoseconds": 0}}}
@@ -321,8 +310,7 @@ async def test_two_that_take_the_only_subscription_from_each_other_lose_nothing(
         MesosAgent(master, "node-a") as agent,
         MesosFramework(master, "shop") as shop,
     ):
-        await shop.launch(task("web.1", "web", 8080), agent)
-        await agent.run("web.1", "10.0.0.1")
+        await start(shop, agent, "web.1", "10.0.0.1")
         async with followed(master) as one, followed(master) as other:
             for sink in (one, other):
                 await sink.until(lambda sink=sink: sink.sessions > 1)
@@ -370,8 +358,7 @@ async def test_whatever_somebody_writes_into_a_task_harms_no_other():
         MesosFramework(master, "shop") as shop,
         followed(master) as sink,
     ):
-        await shop.launch(task("good", "web", 8080), agent)
-        await agent.run("good", "10.0.0.99")
+        await start(shop, agent, "good", "10.0.0.99")
         await shop.launch_all(hostile, agent)
         for number, said in enumerate(hostile):
             await agent.run(said["task_id"]["value"], f"10.0.0.{number + 1}")
@@ -390,3 +377,113 @@ async def test_whatever_somebody_writes_into_a_task_harms_no_other():
         for word in ("'payments' is not granted", "mesh.weight", "is the name of"):
             assert word in told
         await assert_as_the_master_says(master, sink)
+
+
+async def test_a_cluster_that_was_there_before_is_mapped_whole():
+    scope = {"labels": [{"key": "network-scope", "value": "host"}]}
+    on_host = [{"number": 31005, "name": "http", "protocol": "tcp", "labels": scope}]
+    mapped = [{"number": 31001, "name": "http", "protocol": "tcp"}]
+    mapping = {"host_port": 31001, "container_port": 80, "protocol": "tcp"}
+    docker = {"image": "x", "network": "BRIDGE", "port_mappings": [mapping]}
+    bridged = {"type": "DOCKER", "docker": docker}
+    async with (
+        MesosMaster() as master,
+        MesosAgent(master, "node-a") as a,
+        MesosAgent(master, "node-b", "127.0.0.12") as b,
+        MesosFramework(master, "shop") as shop,
+        MesosFramework(master, "store") as store,
+    ):
+        for framework, agent, id, name, ports, more in (
+            (shop, a, "1", "host", on_host, {}),
+            (shop, b, "2", "bridge.prod", mapped, {"container": bridged}),
+            (store, b, "3", "cni", None, {"labels": {"labels": [{"key": "a", "value": "b"}]}}),
+        ):
+            said = task(id, name, 9000, **more)
+            if ports is not None:
+                said["discovery"]["ports"]["ports"] = ports
+            await framework.launch(said, agent)
+        await a.run("1")
+        await b.run("2", "172.17.0.2")
+        await b.run("3", "9.0.2.5")
+        async with followed(master) as sink:
+            assert {
+                "host.shop.mesos": [a.ip],
+                "bridge.prod.shop.mesos": [b.ip],
+                "bridge-prod.shop.mesos": [b.ip],
+                "cni.store.mesos": ["9.0.2.5"],
+            } == sink.synced_with
+            found = {
+                hostname: (
+                    [(port.name, port.number) for port in service.ports],
+                    sink.endpoints(hostname)[0].endpoints[0],
+                )
+                for hostname, service in sink.services.items()
+            }
+            assert {
+                "host.shop.mesos": ([("http", 31005)], (("http", 31005),)),
+                "bridge.prod.shop.mesos": ([("http", 80)], (("http", 31001),)),
+                "bridge-prod.shop.mesos": ([("http", 80)], (("http", 31001),)),
+                "cni.store.mesos": ([("http", 9000)], (("http", 9000),)),
+            } == {hostname: (ports, e.ports) for hostname, (ports, e) in found.items()}
+            endpoint = found["cni.store.mesos"][1]
+            assert (Locality("r1", "zone-of-node-b"), "nobody-apps") == (
+                endpoint.locality,
+                endpoint.service_account,
+            )
+            wanted = {"a": "b", "mesos.framework": "store", "mesos.agent-id": b.id}
+            assert wanted.items() <= dict(endpoint.labels).items()
+            await assert_as_the_master_says(master, sink)
+
+
+async def test_rights_that_are_taken_away_take_no_endpoint_along():
+    hides = {
+        "view_frameworks": [{"principals": {"type": "ANY"}, "users": {"type": "NONE"}}],
+        "view_tasks": [{"principals": {"type": "ANY"}, "users": {"type": "NONE"}}],
+    }
+    async with (
+        MesosMaster() as master,
+        MesosAgent(master, "node-a") as agent,
+        MesosFramework(master, "shop") as shop,
+        followed(master) as sink,
+    ):
+        await start(shop, agent, "web.1", "10.0.0.1")
+        there = [("10.0.0.1", HEALTHY)]
+        await sink.until(lambda: sink.now(WEB) == there)
+        sink.forget()
+        for acls in (hides, {}):
+            await master.process.kill()
+            await sink.until(lambda: sink.sessions)
+            sink.sessions = 0
+            master.set_flags({"acls": json.dumps(acls)})
+            await master.process.start()
+            await agents_are(master, known=0, recovered=1)
+            await agent.reregister()
+            if acls:
+                await sink.until(lambda: any("right to view" in text for _, text in sink.problems))
+                assert [] == (await master.ask("GET_TASKS"))["tasks"]
+                assert [there] == sink.seen(WEB)
+        await sink.until(lambda: sink.is_synced)
+        assert [there] == sink.seen(WEB)
+        await assert_as_the_master_says(master, sink)
+
+
+async def test_credentials_that_are_revoked_take_no_endpoint_along(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("mesh:right")
+    async with (
+        MesosMaster() as master,
+        MesosAgent(master, "node-a") as agent,
+        MesosFramework(master, "shop") as shop,
+    ):
+        await start(shop, agent, "web.1", "10.0.0.1")
+        mesos = Mesos(config(master, credentials_file=secret), host())
+        sink = Watched()
+        async with session(mesos, sink):
+            await sink.until(lambda: sink.now(WEB) == [("10.0.0.1", HEALTHY)])
+        sink.next_session()
+        await master.process.kill()
+        master.set_credential("mesh:other")
+        await master.process.start()
+        with pytest.raises(Denied, match="mesos-master-readwrite"):
+            await mesos.run(sink)
+        assert [[], [("10.0.0.1", HEALTHY)]] == sink.seen(WEB)

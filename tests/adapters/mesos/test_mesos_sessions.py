@@ -264,3 +264,19 @@ async def test_maintenance_drains_when_its_time_comes_and_what_is_down_is_gone()
             master.maintenance = {"down_machines": [hostname]}
             await clock.advance(31)
             await sink.until(lambda: _healths(sink) == [])
+
+
+async def test_who_is_told_slowly_is_told_the_latest_and_the_stream_is_drained_meanwhile():
+    async with FakeMaster() as master:
+        master.set({"web": ["10.0.0.1", "10.0.0.2"]})
+        async with session(adapter(master, resync=Duration(60))) as sink:
+            await sink.until(lambda: sink.is_synced)
+            sink.puts.clear()
+            for number in range(3000):
+                for id in master.tasks:
+                    master.send(updated(id, "TASK_RUNNING", healthy=number % 2 == 0))
+            for id in master.tasks:
+                master.send(updated(id, "TASK_KILLING"))
+            await sink.until(lambda: _healths(sink) == ["draining", "draining"])
+            assert all(stream.empty() for stream in master.streams)
+            assert len(sink.puts) < 3000
