@@ -85,9 +85,11 @@ class Watches:
         """Follow these from now on, besides those that are followed already."""
         self._gone -= set(names)
         for name in sorted(names):
-            if name in self._tasks or name in self._swept or name in self._pending:
+            if name in self._tasks or name in self._pending:
                 continue
             if self._waited_on < self._most:
+                # Also one that was read in turn, where others have gone.
+                self._swept.pop(name, None)
                 self._pending[name] = None
             else:
                 self._swept[name] = None

@@ -81,6 +81,9 @@ async def test_more_services_than_connections_are_all_followed(consul):
         await sink.until(lambda: [(Health.UNHEALTHY, 1)] == conditions(sink, last))
         await register(consul, "svc-39", "10.1.1.39", checks={"up-svc-39": "passing"})
         await sink.until(lambda: [(Health.HEALTHY, 1)] == conditions(sink, last))
+        # A second instance is heard of too: the listing says that something has changed.
+        await register(consul, "svc-39", "10.1.1.139")
+        await sink.until(lambda: {"10.1.1.39", "10.1.1.139"} == set(sink.addresses(last)))
 
 
 async def test_many_services_gone_at_once_are_served_until_consul_says_it_twice(consul):
