@@ -50,7 +50,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     failures: Rate = Rate(1, 20)
     """Calls from one address that prove nothing."""
     waiting: int = 1000
-    """Calls whose proof is being looked at, all in all."""
+    """Calls of strangers whose proof is being looked at, all in all."""
 
 
 Proof: TypeAlias = Callable[[Call], Awaitable[Caller]]
@@ -166,12 +166,14 @@ class Issuing:
     async def _known(self, call: Call, proof: Proof) -> Caller:
         if len(call.token) > LONGEST_TOKEN:
             raise Unauthenticated("token-size", f"a token of {len(call.token)} bytes")
-        # Who shows a certificate of ours is renewed, however many others fail at his address.
-        if not call.certificates and self._failures.is_empty(call.peer):
-            raise RateLimited("source-limit", f"too many failures from {call.peer}")
-        if self._waiting >= self._most_waiting:
-            raise RateLimited("queue-full", f"{self._waiting} calls are being looked at")
-        self._waiting += 1
+        # Who shows a certificate of ours is renewed, however many others fail at his address, and
+        # however many strangers keep the authority waiting.
+        if not call.certificates:
+            if self._failures.is_empty(call.peer):
+                raise RateLimited("source-limit", f"too many failures from {call.peer}")
+            if self._waiting >= self._most_waiting:
+                raise RateLimited("queue-full", f"{self._waiting} calls are being looked at")
+        self._waiting += not call.certificates
         try:
             await self._turns.next()
             return await proof(call)
@@ -179,7 +181,7 @@ class Issuing:
             self._failures.take(call.peer)
             raise
         finally:
-            self._waiting -= 1
+            self._waiting -= not call.certificates
 
     async def _authenticated(self, call: Call) -> Caller:
         for authenticator in self._authenticators:

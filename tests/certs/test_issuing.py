@@ -214,6 +214,8 @@ async def test_failures_from_one_address_stop_neither_others_nor_renewals(tmp_pa
 
 async def test_calls_do_not_pile_up_before_a_slow_platform(tmp_path: Path) -> None:
     desk = Desk(tmp_path, waiting=3)
+    known = await desk.issue()
+    desk.passwords.asked = 0
     desk.passwords.gate.clear()
     async with asyncio.TaskGroup() as group:
         waiting = [group.create_task(desk.issue()) for _ in range(3)]
@@ -221,6 +223,9 @@ async def test_calls_do_not_pile_up_before_a_slow_platform(tmp_path: Path) -> No
             await asyncio.sleep(0)
         with pytest.raises(RateLimited):
             await desk.issue()
+        # However many strangers wait: who has a certificate is renewed.
+        renewal = Call(certificates=known.chain, peer="10.0.0.1")
+        assert await desk.issuing.issue(Request(csr=authorities.csr_pem()), renewal)
         desk.passwords.gate.set()
 
     assert [REVIEWS] * 3 == [task.result().name for task in waiting]
