@@ -15,6 +15,7 @@ from pilot_core import __version__
 from pilot_core.cli.lazy import LazyGroup, ReaderGone
 from pilot_core.errors import (
     ConfigError,
+    Denied,
     NotPermitted,
     NotReachable,
     PilotError,
@@ -41,6 +42,7 @@ _VERBS = {
     "bootstrap": "pilot_core.cli.proxies:bootstrap",
     "proxy": "pilot_core.cli.proxies:proxy",
     "inject": "pilot_core.cli.injection:inject",
+    "iptables": "pilot_core.cli.interception:iptables",
     "translate": "pilot_core.cli.translation:translate",
 }
 _HELP = {
@@ -63,9 +65,16 @@ _HELP = {
     "bootstrap": "Print the bootstrap of an Envoy.",
     "proxy": "Run an Envoy.",
     "inject": "Put a proxy into the description of a workload.",
+    "iptables": "Print, apply or undo the rules that redirect a workload's traffic to its proxy.",
     "translate": "Print what a proxy would get from catalogue files, offline.",
 }
-_EXIT_CODES = ((ConfigError, 2), (PluginError, 2), (NotReachable, 3), (NotPermitted, 4))
+_EXIT_CODES = (
+    (ConfigError, 2),
+    (PluginError, 2),
+    (NotReachable, 3),
+    (NotPermitted, 4),
+    (Denied, 4),
+)
 
 
 @click.group(

@@ -26,6 +26,7 @@ VERBS = [
     "problems",
     "bootstrap",
     "proxy",
+    "iptables",
     "translate",
 ]
 DEAR = ("aiohttp", "grpc", "google.protobuf", "yaml", "stevedore", "msgspec", "prometheus_client")

@@ -1,6 +1,6 @@
 """The real servers and checkers of the integration tests, built once from pinned sources and kept.
 
-    python server_build.py [consul] [kubernetes] [etcd] [h2spec] [mesos] [zookeeper]
+    python server_build.py [consul] [kubernetes] [etcd] [h2spec] [mesos] [zookeeper] [iptables]
 
 Rule 1: a server on PATH of the pinned minor version is as good as one that is built.
 Rule 2: what is built lies in a folder named by a hash of the pins, in the user's cache folder, so
@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import iptables_build
 import mesos_build
 import zookeeper_build
 from server_cache import BuildError, cache
@@ -118,7 +119,11 @@ RECIPES = {
     )
 }
 _OF_BINARY = {name: recipe for recipe in RECIPES.values() for name in recipe.binaries}
-_FETCHED = {"mesos": mesos_build.build, "zookeeper": zookeeper_build.build}
+_FETCHED = {
+    "mesos": mesos_build.build,
+    "zookeeper": zookeeper_build.build,
+    "iptables": iptables_build.build,
+}
 _ALL = (*RECIPES, *_FETCHED)
 
 

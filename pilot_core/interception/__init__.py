@@ -1,0 +1,1 @@
+"""How a workload's traffic comes to its proxy unasked: rules of the kernel."""
