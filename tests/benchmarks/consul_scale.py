@@ -43,6 +43,7 @@ CHANGES = 200
 _OPERATIONS = 64
 """What one transaction of Consul's takes."""
 _NODES = 500
+_LOOK, _HARDLY = 5.0, 10
 
 
 async def fill(consul: ConsulAgent, services: int, instances: int) -> None:
@@ -140,6 +141,14 @@ async def _flips(consul: ConsulAgent, sink: RecordingSink, services: int) -> lis
     return sorted(taken)
 
 
+async def _until_all_wait() -> None:
+    """Until hardly anything is asked any more: every service has a question that is held."""
+    before = -1
+    while CountingAgent.asked - before > _HARDLY:
+        before = CountingAgent.asked
+        await asyncio.sleep(_LOOK)
+
+
 async def ours(consul: ConsulAgent, services: int, limit: int | None) -> None:
     before = _resident()
     meter = Meter(consul)
@@ -150,7 +159,7 @@ async def ours(consul: ConsulAgent, services: int, limit: int | None) -> None:
         while not sink.is_synced:
             await asyncio.sleep(0.05)
         _say("blocking queries: synced", meter, f"+{(_resident() - before) >> 20} MB")
-        await asyncio.sleep(5 + services / 400)  # until all the queries wait
+        await _until_all_wait()
         sink.puts.clear()
         CountingAgent.asked, meter = 0, Meter(consul)
         await asyncio.sleep(IDLE)
