@@ -87,7 +87,8 @@ def _comment(text: str, indent: str) -> list[str]:
 
 
 def _line(setting: Setting, indent: str) -> str:
-    if setting.is_required:
+    # An empty list of which there is an example is one of several ways to say what is needed.
+    if setting.is_required or (setting.default == () and setting.example is not None):
         return f"{indent}{setting.key}: {written(_example(setting))}"
     value = setting.example if setting.default is None else setting.default
     return f"{indent}# {setting.key}: {written(value)}".rstrip()

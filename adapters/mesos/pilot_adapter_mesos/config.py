@@ -30,11 +30,10 @@ class MesosConfig(Config, frozen=True):
         tuple[str, ...], msgspec.Meta(examples=[["http://master.mesos.example:5050"]])
     ] = ()
     """The masters' URLs. Any of them will do: whoever leads is found from there."""
-    zookeeper: Annotated[
-        str, msgspec.Meta(examples=["zk://zk1.example:2181,zk2.example:2181/mesos"])
-    ] = ""
-    """Instead of `masters`: the ZooKeeper that elects them, and its folder. Masters are spoken to
-    with TLS where there is a `ca_file`."""
+    zookeeper: str = ""
+    """Instead of `masters`: the ZooKeeper that elects them, and its folder, such as
+    `zk://zk1.example:2181,zk2.example:2181/mesos`. Masters are spoken to with TLS where there is a
+    `ca_file`."""
     zookeeper_credentials_file: Path | None = None
     """A file with `user:password` for ZooKeeper's digest authentication."""
     zookeeper_ca_file: Path | None = None

@@ -143,3 +143,10 @@ async def test_the_app_of_pilot_core_runs_what_its_configuration_says(tmp_path):
     assert settings["admin"]["address"].endswith(f":{ports['http-admin']}")
     fetched = {each["uri"].rpartition("/")[2] for each in app["fetch"]}
     assert {"pilot.yaml", "admin.token"} == fetched
+
+
+async def test_a_first_configuration_for_mesos_is_sound(tmp_path):
+    code, out, _ = await run("init", "--adapter", "mesos")
+    file = tmp_path / "pilot.yaml"
+    file.write_text(out)
+    assert (0, 0) == (code, (await run("check", "-c", str(file)))[0])
