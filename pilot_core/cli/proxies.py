@@ -44,6 +44,11 @@ _DESCRIPTION = (
         help="Whether traffic is redirected to the proxy by the system.",
     ),
     click.option(
+        "--registry-only",
+        is_flag=True,
+        help="With mode redirect: refuse connections to what no registry knows.",
+    ),
+    click.option(
         "--outbound",
         multiple=True,
         metavar="[IP:]PORT=HOSTNAME:PORT",
@@ -100,6 +105,7 @@ def _bootstrap(said: dict[str, Any], control_plane: str = "") -> dict[str, Any]:
             locality=Locality.parse(said["locality"]),
             xds=proxy_options.host_and_port("--xds", said["xds"]),
             mode=Mode(said["mode"]),
+            is_registry_only=said["registry_only"],
             outbound=proxy_options.outbound(said["outbound"]),
             inbound=proxy_options.inbound(said["inbound"]),
             http_listener=listener and proxy_options.address("--http-listener", listener),

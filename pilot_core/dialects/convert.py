@@ -70,6 +70,7 @@ class Converter:
             ports=self._share(tuple(_ports(entry.ports, refuse))),
             resolution=entry.resolution,
             visibility=self._share(entry.visibility),
+            addresses=tuple(_ip(address) for address in entry.addresses),
             origin=origin,
         )
         if not entry.endpoints:
@@ -90,6 +91,10 @@ class Converter:
                 refuse(
                     ("visibility", index), 'expected a namespace, "*" for all or "." for its own'
                 )
+
+        for index, address in enumerate(entry.addresses):
+            if not _ip(address):
+                refuse(("addresses", index), f'"{address[:80]}" is no IP address')
 
     def _endpoints(
         self, entry: ServiceEntry, service: Service, refuse: Refuse

@@ -56,6 +56,8 @@ class ServiceEntry(msgspec.Struct, frozen=True, gc=False):
     resolution: Resolution = Resolution.STATIC
     visibility: tuple[str, ...] = (EVERYWHERE,)
     """Namespaces that see it; `.` is its own."""
+    addresses: tuple[str, ...] = ()
+    """Virtual addresses, by which callers know it whose traffic is redirected to a proxy."""
     endpoints: tuple[EndpointEntry, ...] = ()
 
 

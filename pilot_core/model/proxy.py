@@ -50,12 +50,16 @@ class Proxy(msgspec.Struct, frozen=True, gc=False, cache_hash=True, kw_only=True
     inbound: tuple[tuple[int, str], ...] = ()
     """(service endpoint's port, application address) pairs, sorted."""
     http_listener: str = ""
+    is_registry_only: bool = False
+    """Intercepted connections to what no registry knows are refused."""
     has_agent: bool = False
     """Its certificates come from an agent beside it, so that it can speak the mesh's TLS."""
     version: str = ""
     """Envoy's version, or the client library's."""
 
 
+REGISTRY_ONLY = "REGISTRY_ONLY"
+"""What a node's `PILOT_OUTBOUND_POLICY` says where its application may reach the mesh alone."""
 AGENT = "agent"
 """What a node's `PILOT_TLS` says where an agent is beside the proxy."""
 _MAX_ID = 512
@@ -95,6 +99,7 @@ def describe(
         outbound=tuple(sorted(_pairs(metadata, "PILOT_OUTBOUND").items())),
         inbound=tuple(sorted(_ports(_pairs(metadata, "PILOT_INBOUND")))),
         http_listener=_text(metadata, "PILOT_HTTP_LISTENER"),
+        is_registry_only=_text(metadata, "PILOT_OUTBOUND_POLICY") == REGISTRY_ONLY,
         has_agent=_text(metadata, "PILOT_TLS") == AGENT,
         version=version,
     )

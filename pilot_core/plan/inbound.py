@@ -21,15 +21,21 @@ from pilot_core.plan.views import (
     Discovery,
     EndpointView,
     ForwardListenerView,
+    GateView,
     LocalityView,
 )
+
+INTERCEPTED_SOURCE = "127.0.0.6"
+"""Where intercepted connections come from when they get to the application: by that, the rules of
+redirection know those that have been through the sidecar."""
 
 
 class Stand(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """Where a sidecar stands: its addresses, its namespace, and (port, application) pairs.
 
     `taken` are (address, port) pairs that other listeners of the same proxy have: Envoy refuses a
-    second one there. `trust_domain` is empty where it cannot speak the mesh's TLS.
+    second one there. `trust_domain` is empty where it cannot speak the mesh's TLS. Where traffic
+    `is_intercepted`, the application has its address and port for itself.
     """
 
     addresses: tuple[str, ...]
@@ -37,6 +43,7 @@ class Stand(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     applications: tuple[tuple[int, str], ...] = ()
     taken: frozenset[tuple[str, int]] = frozenset()
     trust_domain: str = ""
+    is_intercepted: bool = False
 
 
 class _Served(msgspec.Struct, frozen=True, gc=False):
@@ -64,6 +71,47 @@ def listeners(world: World, stand: Stand) -> tuple[ForwardListenerView, ...]:
         )
         for served in _served(world, stand)
         if stand.trust_domain or served.mode is not InboundTls.STRICT
+    )
+
+
+def gate(world: World, stand: Stand, port: int) -> GateView:
+    """The one listener of a sidecar whose traffic is redirected to it."""
+    closed = tuple(
+        ForwardListenerView(
+            name=names.listener("inbound", one.address, one.port),
+            address=one.address,
+            port=one.port,
+            cluster=names.BLACK_HOLE,
+            http=False,
+            direction=Direction.INBOUND,
+        )
+        for one in _served(world, stand)
+        if not stand.trust_domain and one.mode is InboundTls.STRICT
+    )
+    return GateView(
+        names.VIRTUAL_INBOUND,
+        port,
+        listeners(world, stand) + closed,
+        _otherwise(world, stand, port),
+    )
+
+
+def _otherwise(world: World, stand: Stand, port: int) -> ForwardListenerView:
+    """Ports that no registry knows: to the application, as what is said of the workload allows."""
+    here = [found for a in stand.addresses for found in _endpoints_at(world, a, stand.namespace)]
+    endpoints = [endpoint for _, endpoint in here] or [Endpoint(addresses=stand.addresses)]
+    said = [world.inbound.mode(stand.namespace, endpoint, 0) for endpoint in endpoints]
+    is_strict = InboundTls.STRICT in said
+    return ForwardListenerView(
+        name=names.VIRTUAL_INBOUND,
+        address="0.0.0.0",
+        port=port,
+        cluster=names.BLACK_HOLE
+        if is_strict and not stand.trust_domain
+        else names.INBOUND_PASSTHROUGH,
+        http=False,
+        direction=Direction.INBOUND,
+        callers=CallersView(stand.trust_domain) if is_strict and stand.trust_domain else None,
     )
 
 
@@ -99,10 +147,11 @@ def _callers(mode: InboundTls, trust_domain: str) -> CallersView | None:
 def clusters(world: World, stand: Stand) -> tuple[ClusterView, ...]:
     """One cluster per port, with the application as its only endpoint."""
     by_port = {served.port: served for served in reversed(_served(world, stand))}
-    return tuple(_cluster(by_port[port]) for port in sorted(by_port))
+    source = INTERCEPTED_SOURCE if stand.is_intercepted else ""
+    return tuple(_cluster(by_port[port], source) for port in sorted(by_port))
 
 
-def _cluster(served: _Served) -> ClusterView:
+def _cluster(served: _Served, source: str) -> ClusterView:
     ip, port = served.application
     endpoint = EndpointView((ip,), port, Health.HEALTHY, 1)
     return ClusterView(
@@ -110,6 +159,7 @@ def _cluster(served: _Served) -> ClusterView:
         discovery=Discovery.STATIC,
         http2=served.http2,
         localities=(LocalityView(NO_LOCALITY, 0, (endpoint,)),),
+        source=source,
     )
 
 
@@ -129,7 +179,13 @@ def _all_served(world: World, stand: Stand) -> Iterator[_Served]:
     applications = dict(stand.applications)
     for address in filter(addresses.is_own, stand.addresses):
         for service, endpoint in _endpoints_at(world, address, stand.namespace):
-            yield from _ports(world, service, endpoint, address, applications)
+            for served in _ports(world, service, endpoint, address, applications):
+                if stand.is_intercepted and served.port not in applications:
+                    yield msgspec.structs.replace(served, application=(address, served.port))
+                # The application owns this very address and port: a listener there would take them
+                # from it, and hand every request to itself.
+                elif stand.is_intercepted or served.application != (address, served.port):
+                    yield served
 
 
 def _endpoints_at(world: World, address: str, namespace: str) -> Iterator[tuple[Service, Endpoint]]:
@@ -155,10 +211,6 @@ def _ports(
             continue
         stated = addresses.parse(applications.get(number, ""))
         application = stated or ("127.0.0.1", number)
-        # The application owns this very address and port: a listener there would take them from
-        # it, and hand every request to itself.
-        if application == (address, number):
-            continue
         yield _Served(
             address=address,
             port=number,

@@ -48,7 +48,7 @@ class Changes(msgspec.Struct, frozen=True, gc=False):
     drop: tuple[str, ...] = ()
 
 
-class _Key(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
+class LayerKey(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """Base of all keys: the whole layer is small, and compared as a whole."""
 
     type: ClassVar[str]
@@ -67,7 +67,7 @@ class _Key(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
         return difference(tuple(self.views(old)), tuple(self.views(new)))
 
 
-class _ByHostname(_Key, frozen=True):
+class _ByHostname(LayerKey, frozen=True):
     """Base of layers that are made service by service."""
 
     @property
@@ -241,7 +241,7 @@ class ApiListeners(_ByHostname, frozen=True):
         return service is not None and service.is_visible_in(self.namespace)
 
 
-class HttpRoutes(_Key, frozen=True):
+class HttpRoutes(LayerKey, frozen=True):
     """The route configuration of the HTTP listener, as one namespace sees it."""
 
     namespace: str
@@ -267,7 +267,7 @@ class HttpRoutes(_Key, frozen=True):
         return service.ports, service.namespace
 
 
-class HttpListener(_Key, frozen=True):
+class HttpListener(LayerKey, frozen=True):
     """The one listener that routes by Host header."""
 
     address: str
@@ -285,7 +285,7 @@ Wanted: TypeAlias = tuple[tuple[str, int], str]
 """Where to listen, and the `hostname:port` behind it."""
 
 
-class ExplicitListeners(_Key, frozen=True):
+class ExplicitListeners(LayerKey, frozen=True):
     """The listeners that a proxy asked for by name."""
 
     namespace: str
@@ -324,7 +324,7 @@ class ExplicitListeners(_Key, frozen=True):
         return seen[0] if exact or len(seen) == 1 else None
 
 
-class InboundListeners(_Key, frozen=True):
+class InboundListeners(LayerKey, frozen=True):
     """The listeners of one sidecar's own endpoints."""
 
     stand: inbound.Stand
@@ -338,7 +338,7 @@ class InboundListeners(_Key, frozen=True):
         yield from inbound.listeners(world, self.stand)
 
 
-class InboundClusters(_Key, frozen=True):
+class InboundClusters(LayerKey, frozen=True):
     """The clusters behind InboundListeners."""
 
     stand: inbound.Stand
@@ -352,7 +352,7 @@ class InboundClusters(_Key, frozen=True):
         yield from inbound.clusters(world, self.stand)
 
 
-class TrustedRoots(_Key, frozen=True):
+class TrustedRoots(LayerKey, frozen=True):
     """Whoever signs for the platforms' TLS servers: no secret, and the same for everybody."""
 
     type: ClassVar[str] = SECRET
@@ -366,7 +366,7 @@ class TrustedRoots(_Key, frozen=True):
             yield RootsView(names.roots(found.name), found.certificates)
 
 
-class BuiltinClusters(_Key, frozen=True):
+class BuiltinClusters(LayerKey, frozen=True):
     """The clusters that every Envoy has, whatever the world: nowhere, and wherever it was going."""
 
     type: ClassVar[str] = CLUSTER
@@ -374,22 +374,6 @@ class BuiltinClusters(_Key, frozen=True):
     def views(self, world: World) -> Iterator[View]:
         yield ClusterView(names.BLACK_HOLE, Discovery.STATIC)
         yield ClusterView(names.PASSTHROUGH, Discovery.ORIGINAL_DESTINATION)
-
-
-LayerKey: TypeAlias = (
-    PublicClusters
-    | PrivateClusters
-    | PublicEndpoints
-    | PrivateEndpoints
-    | ApiListeners
-    | HttpRoutes
-    | HttpListener
-    | ExplicitListeners
-    | InboundListeners
-    | InboundClusters
-    | BuiltinClusters
-    | TrustedRoots
-)
 
 
 def difference(old: tuple[View, ...], new: tuple[View, ...]) -> Changes:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 BLACK_HOLE = "BlackHoleCluster"
 PASSTHROUGH = "PassthroughCluster"
+INBOUND_PASSTHROUGH = "InboundPassthroughCluster"
+"""To the application, at a port that no registry knows."""
+VIRTUAL_OUTBOUND, VIRTUAL_INBOUND = "virtualOutbound", "virtualInbound"
+"""The listeners that intercepted traffic comes to."""
 OUTBOUND_HTTP = "outbound-http"
 """The HTTP listener's name, and that of its route configuration."""
 _LONGEST_SERVER_NAME = 255
@@ -42,6 +46,11 @@ def virtual_host(hostname: str, port: int) -> str:
 
 def listener(direction: str, address: str, port: int) -> str:
     return f"{direction}_{address}_{port}"
+
+
+def intercepted(address: str, port: int) -> str:
+    """The listener of connections that were meant for this address and port."""
+    return f"{address}_{port}"
 
 
 def short_name(hostname: str) -> str:

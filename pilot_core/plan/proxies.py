@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from pilot_core.model import Locality, Proxy, ProxyKind, World
-from pilot_core.plan import addresses, carried, inbound, layers
+from pilot_core.model import Locality, Mode, Proxy, ProxyKind, World
+from pilot_core.plan import addresses, carried, inbound, intercepted, layers, names
 from pilot_core.plan.identities import DEFAULT_TRUST_DOMAIN
 from pilot_core.plan.inbound import Stand
 from pilot_core.plan.layers import LayerKey, Wanted
@@ -46,6 +46,8 @@ def plan(proxy: Proxy, trust_domain: str = DEFAULT_TRUST_DOMAIN) -> ProxyPlan:
     if proxy.kind is ProxyKind.GRPC:
         return ProxyPlan(clusters, endpoints, (layers.ApiListeners(namespace),), ())
     clusters += (layers.BuiltinClusters(),)
+    if proxy.kind is ProxyKind.SIDECAR and proxy.mode is Mode.REDIRECT:
+        return _intercepted(proxy, trusted, clusters, endpoints)
     http = _http_listener(proxy)
     explicit = _explicit(proxy, http)
     listeners: tuple[LayerKey, ...] = (http,)
@@ -57,6 +59,36 @@ def plan(proxy: Proxy, trust_domain: str = DEFAULT_TRUST_DOMAIN) -> ProxyPlan:
         clusters += (layers.InboundClusters(stand),)
         listeners += (layers.InboundListeners(stand),)
     return ProxyPlan(clusters, endpoints, listeners, (layers.HttpRoutes(namespace),))
+
+
+def _intercepted(
+    proxy: Proxy,
+    trust_domain: str,
+    clusters: tuple[LayerKey, ...],
+    endpoints: tuple[LayerKey, ...],
+) -> ProxyPlan:
+    """What a sidecar is to have whose application's traffic is redirected to it."""
+    otherwise = names.BLACK_HOLE if proxy.is_registry_only else names.PASSTHROUGH
+    namespace = proxy.namespace
+    stand = Stand(
+        proxy.addresses,
+        namespace,
+        proxy.inbound,
+        trust_domain=trust_domain,
+        is_intercepted=True,
+    )
+    listeners: tuple[LayerKey, ...] = (
+        intercepted.CaughtListener(otherwise),
+        intercepted.PortListeners(namespace, otherwise),
+        intercepted.Gate(stand),
+    )
+    own = (intercepted.OUTBOUND_PORT, intercepted.INBOUND_PORT)
+    explicit = tuple(one for one in _explicit(proxy) if one[0][1] not in own)
+    if explicit:
+        listeners += (layers.ExplicitListeners(namespace, explicit),)
+    clusters += (layers.InboundClusters(stand), intercepted.ApplicationCluster())
+    routes = (intercepted.PortRoutes(namespace, otherwise),)
+    return ProxyPlan(clusters, endpoints, listeners, routes)
 
 
 class Shut(msgspec.Struct, frozen=True):
@@ -73,17 +105,18 @@ OPEN = Shut()
 
 def shut(plan: ProxyPlan, world: World) -> Shut:
     for key in plan.listeners:
-        if isinstance(key, layers.InboundListeners):
+        if isinstance(key, layers.InboundListeners | intercepted.Gate):
             return Shut(inbound.unserved(world, key.stand), inbound.unreachable(world, key.stand))
     return OPEN
 
 
-def _explicit(proxy: Proxy, http: layers.HttpListener) -> tuple[Wanted, ...]:
+def _explicit(proxy: Proxy, http: layers.HttpListener | None = None) -> tuple[Wanted, ...]:
     """The listeners it asks for, without what cannot be read; the first one has the address."""
     wanted: dict[tuple[str, int], str] = {}
+    taken = (http.address, http.port) if http else None
     for listen, target in proxy.outbound:
         where, hostname = addresses.parse(listen), target.lower().rpartition(":")[0]
-        if where in (None, (http.address, http.port)) or not carried.is_hostname(hostname):
+        if where in (None, taken) or not carried.is_hostname(hostname):
             continue
         wanted.setdefault(where, target.lower())
     return tuple(sorted(wanted.items()))

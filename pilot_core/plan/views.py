@@ -70,6 +70,8 @@ class ClusterView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     identities: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
     protocol: str = ""
+    source: str = ""
+    """The address that connections to it come from; empty: the system chooses."""
 
 
 class VirtualHostView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
@@ -135,12 +137,47 @@ class ForwardListenerView(msgspec.Struct, frozen=True, gc=False, cache_hash=True
     direction: Direction
     callers: CallersView | None = None
 
+    @property
+    def takes_both(self) -> bool:
+        """Callers with a certificate, and callers in plaintext."""
+        return self.callers is not None and self.callers.plaintext
+
 
 class ApiListenerView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """The listener a gRPC library asks for by its target; it routes all to one cluster."""
 
     name: str
     cluster: str
+
+
+class CaughtListenerView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
+    """Where redirected connections of the application come in: each goes to the listener of what
+    it was meant for, and to the cluster where there is none."""
+
+    name: str
+    port: int
+    cluster: str
+
+
+class PortListenerView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
+    """Connections meant for this address and port (`0.0.0.0`: any), handed on by the listener that
+    caught them. With `routes`, HTTP goes by them (RDS) and the rest to the cluster."""
+
+    name: str
+    address: str
+    port: int
+    cluster: str
+    routes: str = ""
+
+
+class GateView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
+    """Where redirected connections of callers come in: each is served as the listener at the
+    address and port that it was meant for would, and any other as `otherwise` says."""
+
+    name: str
+    port: int
+    served: tuple[ForwardListenerView, ...]
+    otherwise: ForwardListenerView
 
 
 class RootsView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
@@ -150,5 +187,12 @@ class RootsView(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     certificates: str
 
 
-ListenerView: TypeAlias = HttpListenerView | ForwardListenerView | ApiListenerView
+ListenerView: TypeAlias = (
+    HttpListenerView
+    | ForwardListenerView
+    | ApiListenerView
+    | CaughtListenerView
+    | PortListenerView
+    | GateView
+)
 View: TypeAlias = ClusterView | EndpointsView | RoutesView | ListenerView | RootsView

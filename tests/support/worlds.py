@@ -16,6 +16,7 @@ from pilot_core.model import (
     InboundTls,
     Locality,
     MeshService,
+    Mode,
     Port,
     Protocol,
     Proxy,
@@ -101,6 +102,7 @@ services = st.builds(
     ports=_ports(),
     resolution=st.sampled_from(Resolution),
     visibility=st.sampled_from([("*",), (".",), ("bank",), (".", "bank"), (), ("shop", "default")]),
+    addresses=st.sampled_from([(), (), ("10.96.0.1",), ("10.96.0.1", "fd00::1"), ("10.96.0.2",)]),
     identities=st.sampled_from([(), ("spiffe://cluster.local/ns/shop/sa/old",)]),
 )
 
@@ -187,6 +189,8 @@ proxies = st.builds(
     inbound=st.dictionaries(
         st.sampled_from([80, 9000]), st.sampled_from(["127.0.0.1:9000", "10.0.0.1:80", "x"])
     ).map(lambda d: tuple(sorted(d.items()))),
+    mode=st.sampled_from(Mode),
+    is_registry_only=st.booleans(),
     has_agent=st.booleans(),
     http_listener=st.sampled_from(["", "127.0.0.1:9001", "rubbish", "[::1]:15001"]),
 )

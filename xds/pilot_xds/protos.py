@@ -22,6 +22,7 @@ SNAPSHOT = "xds-protos 1.85.0"
 
 _CONFIG = "envoy.config."
 _HTTP = "envoy.extensions.filters.http."
+_LISTENER = "envoy.extensions.filters.listener."
 _NETWORK = "envoy.extensions.filters.network."
 _TLS = "envoy.extensions.transport_sockets.tls.v3."
 
@@ -41,12 +42,15 @@ NAMES = {
     "DiscoveryRequest": "envoy.service.discovery.v3.DiscoveryRequest",
     "DiscoveryResponse": "envoy.service.discovery.v3.DiscoveryResponse",
     "DownstreamTlsContext": f"{_TLS}DownstreamTlsContext",
+    "FilterChain": f"{_CONFIG}listener.v3.FilterChain",
     "HttpConnectionManager": f"{_NETWORK}http_connection_manager.v3.HttpConnectionManager",
+    "HttpInspector": f"{_LISTENER}http_inspector.v3.HttpInspector",
     "HttpProtocolOptions": "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
     "LbEndpoint": f"{_CONFIG}endpoint.v3.LbEndpoint",
     "Listener": f"{_CONFIG}listener.v3.Listener",
     "LocalityLbEndpoints": f"{_CONFIG}endpoint.v3.LocalityLbEndpoints",
     "Node": f"{_CONFIG}core.v3.Node",
+    "OriginalDst": f"{_LISTENER}original_dst.v3.OriginalDst",
     "Resource": "envoy.service.discovery.v3.Resource",
     "Route": f"{_CONFIG}route.v3.Route",
     "RouteConfiguration": f"{_CONFIG}route.v3.RouteConfiguration",
@@ -54,7 +58,7 @@ NAMES = {
     "StructMessage": "google.protobuf.Struct",
     "Secret": f"{_TLS}Secret",
     "TcpProxy": f"{_NETWORK}tcp_proxy.v3.TcpProxy",
-    "TlsInspector": "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
+    "TlsInspector": f"{_LISTENER}tls_inspector.v3.TlsInspector",
     "TransportSocket": f"{_CONFIG}core.v3.TransportSocket",
     "UpstreamTlsContext": f"{_TLS}UpstreamTlsContext",
     "VirtualHost": f"{_CONFIG}route.v3.VirtualHost",

@@ -416,6 +416,25 @@ class DownstreamTlsContext(Message):
         prefer_client_ciphers: bool | None = ...,
     ) -> None: ...
 
+class FilterChain(Message):
+    filter_chain_match: Any
+    filters: Any
+    use_proxy_proto: Any
+    metadata: Any
+    transport_socket: Any
+    transport_socket_connect_timeout: Any
+    name: str
+    def __init__(
+        self, *,
+        filter_chain_match: Message | Mapping[str, Any] | None = ...,
+        filters: Iterable[Message | Mapping[str, Any]] | None = ...,
+        use_proxy_proto: Message | Mapping[str, Any] | None = ...,
+        metadata: Message | Mapping[str, Any] | None = ...,
+        transport_socket: Message | Mapping[str, Any] | None = ...,
+        transport_socket_connect_timeout: Message | Mapping[str, Any] | None = ...,
+        name: str | None = ...,
+    ) -> None: ...
+
 class HttpConnectionManager(Message):
     codec_type: int | str
     stat_prefix: str
@@ -536,6 +555,8 @@ class HttpConnectionManager(Message):
         append_local_overload: bool | None = ...,
         add_proxy_protocol_connection_state: Message | Mapping[str, Any] | None = ...,
     ) -> None: ...
+
+class HttpInspector(Message): ...
 
 class HttpProtocolOptions(Message):
     common_http_protocol_options: Any
@@ -699,6 +720,8 @@ class Node(Message):
         client_features: Iterable[str] | None = ...,
         listening_addresses: Iterable[Message | Mapping[str, Any]] | None = ...,
     ) -> None: ...
+
+class OriginalDst(Message): ...
 
 class Resource(Message):
     name: str

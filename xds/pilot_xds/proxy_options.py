@@ -10,7 +10,7 @@ import msgspec
 from pilot_core.errors import ConfigError
 from pilot_core.model import NO_LOCALITY, Locality, Mode, ProxyKind
 from pilot_core.model.endpoint import UNIX
-from pilot_core.model.proxy import AGENT
+from pilot_core.model.proxy import AGENT, REGISTRY_ONLY
 from pilot_core.plan.addresses import is_unix
 from pilot_core.plan.carried import is_hostname
 
@@ -33,6 +33,8 @@ class ProxyOptions(msgspec.Struct, frozen=True, kw_only=True):
     locality: Locality = NO_LOCALITY
     xds: str = "127.0.0.1:15010"
     mode: Mode = Mode.NONE
+    is_registry_only: bool = False
+    """Intercepted connections to what no registry knows are refused."""
     outbound: dict[str, str] = {}
     inbound: dict[str, str] = {}
     http_listener: str = ""
@@ -69,6 +71,7 @@ class ProxyOptions(msgspec.Struct, frozen=True, kw_only=True):
             "LABELS": self.labels,
             "INSTANCE_IPS": self.address,
             "INTERCEPTION_MODE": self.mode.upper(),
+            "PILOT_OUTBOUND_POLICY": REGISTRY_ONLY if self.is_registry_only else "",
             "PILOT_OUTBOUND": self.outbound,
             "PILOT_INBOUND": self.inbound,
             "PILOT_HTTP_LISTENER": self.http_listener,

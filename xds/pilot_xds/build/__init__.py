@@ -12,15 +12,18 @@ from weakref import WeakValueDictionary
 
 from pilot_core.plan.views import (
     ApiListenerView,
+    CaughtListenerView,
     ClusterView,
     EndpointsView,
     ForwardListenerView,
+    GateView,
     HttpListenerView,
+    PortListenerView,
     RootsView,
     RoutesView,
     View,
 )
-from pilot_xds.build import cluster, endpoints, listener, routes, tls
+from pilot_xds.build import cluster, endpoints, intercepted, listener, routes, tls
 from pilot_xds.resource import Resource
 from pilot_xds.types import ResourceType
 from pilot_xds.wire import field
@@ -31,6 +34,9 @@ _BUILDERS: dict[type, tuple[ResourceType, Callable[[Any], bytes]]] = {
     RoutesView: (ResourceType.ROUTES, routes.build),
     HttpListenerView: (ResourceType.LISTENER, listener.routed),
     ForwardListenerView: (ResourceType.LISTENER, listener.forwarding),
+    CaughtListenerView: (ResourceType.LISTENER, intercepted.caught),
+    PortListenerView: (ResourceType.LISTENER, intercepted.port),
+    GateView: (ResourceType.LISTENER, intercepted.gate),
     RootsView: (ResourceType.SECRET, tls.roots),
     ApiListenerView: (ResourceType.LISTENER, listener.api),
 }

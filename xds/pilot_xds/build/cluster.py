@@ -37,6 +37,10 @@ def build(view: ClusterView) -> bytes:
     limits.max_connections.value = limits.max_pending_requests.value = _UNLIMITED
     limits.max_requests.value = limits.max_retries.value = _UNLIMITED
     _DISCOVERIES[view.discovery](made, view)
+    if view.source:
+        made.upstream_bind_config.source_address.address = view.source
+        # Any port will do; Envoy wants one of them said.
+        made.upstream_bind_config.source_address.port_value = 0
     if view.identities:
         socket = tls.to_mesh(view)
         tls.add_match(made, tls.MUTUAL, socket)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from pilot_core.plan.views import (
@@ -11,10 +12,10 @@ from pilot_core.plan.views import (
     HttpListenerView,
 )
 from pilot_xds.build import http, routes, tls
-from pilot_xds.protos import HttpConnectionManager, Listener, Router, TcpProxy, pack
+from pilot_xds.protos import FilterChain, HttpConnectionManager, Listener, Router, TcpProxy, pack
 
-_HTTP_MANAGER = "envoy.filters.network.http_connection_manager"
-_TCP_PROXY = "envoy.filters.network.tcp_proxy"
+HTTP_MANAGER = "envoy.filters.network.http_connection_manager"
+TCP_PROXY = "envoy.filters.network.tcp_proxy"
 _DIRECTIONS = {Direction.INBOUND: 1, Direction.OUTBOUND: 2, Direction.GATEWAY: 2}
 """envoy.config.core.v3.TrafficDirection"""
 _EDGE_BUFFER = 2**15
@@ -35,35 +36,47 @@ a certificate of a day has half of it left when it is replaced."""
 
 def routed(view: HttpListenerView) -> bytes:
     """HTTP by the Host header, with routes that come by RDS."""
-    manager = http.manager(view.name.replace("-", "_"), view.direction)
-    manager.rds.route_config_name = view.routes
-    manager.rds.config_source.ads.SetInParent()
-    manager.rds.config_source.resource_api_version = _API_VERSION
-    made = _listener(view.name, view.address, view.port, view.direction)
-    _add_filter(made.filter_chains.add(), _HTTP_MANAGER, manager)
+    manager = by_routes(view.name, view.routes, view.direction)
+    made = start(view.name, view.address, view.port, view.direction)
+    add_filter(made.filter_chains.add(), HTTP_MANAGER, manager)
     return made.SerializeToString(deterministic=True)
 
 
 def forwarding(view: ForwardListenerView) -> bytes:
     """Everything to one cluster."""
-    made = _listener(view.name, view.address, view.port, view.direction)
+    made = start(view.name, view.address, view.port, view.direction)
+    if view.takes_both:
+        inspect(made, has_bytes=not view.http)
+    for chain in chains(view):
+        made.filter_chains.append(chain)
+    return made.SerializeToString(deterministic=True)
+
+
+def inspect(made: Any, *, has_bytes: bool) -> None:
+    """Tell the mesh's callers from those in plaintext by the first bytes."""
+    tls.inspect(made)
+    if has_bytes:
+        # A client that waits for the server to speak first says nothing to look at.
+        made.listener_filters_timeout.seconds = _INSPECTION
+    made.continue_on_listener_filters_timeout = True
+
+
+def chains(view: ForwardListenerView) -> Iterator[Any]:
+    """The filter chains for callers with a certificate, and for those without."""
     callers = view.callers
     if callers is not None:
-        chain = made.filter_chains.add()
+        chain = FilterChain()
         chain.transport_socket.CopyFrom(tls.from_mesh(callers, http=view.http))
         _forward(chain, view, is_mutual=True)
         if callers.plaintext:
-            tls.inspect(made)
-            if not view.http:
-                # A client that waits for the server to speak first says nothing to look at.
-                made.listener_filters_timeout.seconds = _INSPECTION
-            made.continue_on_listener_filters_timeout = True
             # Not by the transport protocol as well: Envoy would look for other TLS among the chains
             # for TLS alone, and find none.
             chain.filter_chain_match.application_protocols.append(tls.MESH_PROTOCOL)
+        yield chain
     if callers is None or callers.plaintext:
-        _forward(made.filter_chains.add(), view)
-    return made.SerializeToString(deterministic=True)
+        chain = FilterChain()
+        _forward(chain, view)
+        yield chain
 
 
 def _forward(chain: Any, view: ForwardListenerView, *, is_mutual: bool = False) -> None:
@@ -71,14 +84,29 @@ def _forward(chain: Any, view: ForwardListenerView, *, is_mutual: bool = False) 
     if view.http:
         manager = http.manager(prefix, view.direction, is_mutual=is_mutual)
         manager.route_config.CopyFrom(routes.to_cluster(view.name, view.cluster))
-        _add_filter(chain, _HTTP_MANAGER, manager)
+        add_filter(chain, HTTP_MANAGER, manager)
         return
-    proxy = TcpProxy(stat_prefix=prefix, cluster=view.cluster)
-    proxy.max_connect_attempts.value = _CONNECT_ATTEMPTS
+    proxy = bytes_to(prefix, view.cluster)
     if is_mutual:
         proxy.max_downstream_connection_duration.seconds = _LONGEST
         proxy.max_downstream_connection_duration_jitter_percentage.value = _JITTER
-    _add_filter(chain, _TCP_PROXY, proxy)
+    add_filter(chain, TCP_PROXY, proxy)
+
+
+def bytes_to(stat_prefix: str, cluster: str) -> Any:
+    """Bytes to one cluster, whatever they are."""
+    proxy = TcpProxy(stat_prefix=stat_prefix, cluster=cluster)
+    proxy.max_connect_attempts.value = _CONNECT_ATTEMPTS
+    return proxy
+
+
+def by_routes(view_name: str, route_configuration: str, direction: Direction) -> Any:
+    """HTTP by routes that come by RDS."""
+    manager = http.manager(view_name.replace("-", "_"), direction)
+    manager.rds.route_config_name = route_configuration
+    manager.rds.config_source.ads.SetInParent()
+    manager.rds.config_source.resource_api_version = _API_VERSION
+    return manager
 
 
 def api(view: ApiListenerView) -> bytes:
@@ -93,7 +121,8 @@ def api(view: ApiListenerView) -> bytes:
     return made.SerializeToString(deterministic=True)
 
 
-def _listener(name: str, address: str, port: int, direction: Direction) -> Listener:
+def start(name: str, address: str, port: int, direction: Direction) -> Listener:
+    """A listener that does nothing yet."""
     made = Listener(name=name, traffic_direction=_DIRECTIONS[direction])
     made.address.socket_address.address = address
     made.address.socket_address.port_value = port
@@ -102,6 +131,7 @@ def _listener(name: str, address: str, port: int, direction: Direction) -> Liste
     return made
 
 
-def _add_filter(chain: Any, name: str, config: Any) -> None:
+def add_filter(chain: Any, name: str, config: Any) -> None:
+    """What a filter chain does."""
     added = chain.filters.add(name=name)
     added.typed_config.CopyFrom(pack(config))
