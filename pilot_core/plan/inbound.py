@@ -179,13 +179,19 @@ def _all_served(world: World, stand: Stand) -> Iterator[_Served]:
     applications = dict(stand.applications)
     for address in filter(addresses.is_own, stand.addresses):
         for service, endpoint in _endpoints_at(world, address, stand.namespace):
-            for served in _ports(world, service, endpoint, address, applications):
-                if stand.is_intercepted and served.port not in applications:
-                    yield msgspec.structs.replace(served, application=(address, served.port))
-                # The application owns this very address and port: a listener there would take them
-                # from it, and hand every request to itself.
-                elif stand.is_intercepted or served.application != (address, served.port):
-                    yield served
+            ports = _ports(world, service, endpoint, address, applications)
+            yield from (served for one in ports if (served := _handed(stand, one)))
+
+
+def _handed(stand: Stand, served: _Served) -> _Served | None:
+    """Where it is handed to by this sidecar; None where the application has the address and port
+    for itself: a listener there would take them from it, and hand every request to itself."""
+    itself = (served.address, served.port)
+    if not stand.is_intercepted:
+        return None if served.application == itself else served
+    if served.port in dict(stand.applications):
+        return served
+    return msgspec.structs.replace(served, application=itself)
 
 
 def _endpoints_at(world: World, address: str, namespace: str) -> Iterator[tuple[Service, Endpoint]]:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import ClassVar
 
-from pilot_core.model import Delta, Port, Service, World
+from pilot_core.model import Delta, Service, World
 from pilot_core.plan import addresses, carried, inbound, names
 from pilot_core.plan.layers import CLUSTER, LISTENER, ROUTES, Changes, LayerKey, difference
 from pilot_core.plan.triggers import ANYTHING_PUBLIC, at_address, in_namespace, inbound_in
@@ -100,13 +100,13 @@ class _Seen(LayerKey, frozen=True):
         seen = [s for s in found if s is not None and s.is_visible_in(self.namespace)]
         return sorted(seen, key=lambda s: (s.namespace != self.namespace, s.hostname))
 
-    def by_port(self, world: World) -> dict[int, list[tuple[Service, Port]]]:
+    def by_port(self, world: World) -> dict[int, list[Service]]:
         """The HTTP services by port, in the order of their ports."""
-        found: dict[int, list[tuple[Service, Port]]] = {}
+        found: dict[int, list[Service]] = {}
         for service in self.seen(world):
             for port in carried.ports(service):
                 if port.protocol.is_http:
-                    found.setdefault(port.number, []).append((service, port))
+                    found.setdefault(port.number, []).append(service)
         return dict(sorted(found.items()))
 
 
@@ -137,7 +137,7 @@ class PortRoutes(_Seen, frozen=True):
         for number, services in self.by_port(world).items():
             taken: set[str] = set()
             hosts = []
-            for service, _ in services:
+            for service in services:
                 domains = _domains(service, shorts.get(service.hostname, ""), number)
                 free = tuple(d for d in dict.fromkeys(domains) if d not in taken)
                 taken.update(free)
