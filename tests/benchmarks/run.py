@@ -33,7 +33,7 @@ _TARGETS = {
     "service_cpu": {"delta": 0.5},
     "storm_cpu": {"delta": 1, "sotw": 1},
     "restart_cpu": {"delta": 1.5},
-    "kb_per_proxy": {"delta": 20, "sotw": 20},
+    "kb_per_proxy": {"delta": 25, "sotw": 25},
     "equal_pushes": {"delta": 0, "sotw": 0},
     "idle_percent": {"delta": 1, "sotw": 1},
     "restart_repeated": {"delta": 0},
