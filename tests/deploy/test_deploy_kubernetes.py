@@ -41,7 +41,7 @@ ALL_ON = (
     "namespaceSelector=mesh=on,remoteClusters=true,nodeAgents={mesh/agent},"
     "authoritySecret=authority,replicas=3,adapters[0].name=files,adapters[0].kind=file,"
     "adapters[0].config.paths={/etc/files},customResources={serviceentries.networking.istio.io},"
-    "writeStatus=true,webhook.secret=hook"
+    "writeStatus=true,webhook.secret=hook,webhook.inject.image=mesh/proxy:1"
 )
 Json = dict[str, Any]
 
@@ -166,6 +166,10 @@ async def test_a_server_takes_the_chart_with_everything_on(server, tmp_path):
     assert (NAMESPACE, NAMESPACE) == (said.clusters.secrets, said.status.lease_namespace)
     assert ("serviceentries.networking.istio.io",) == said.custom_resources
     assert "0.0.0.0:15017" == said.webhook.address
+    assert ("mesh/proxy:1", "pilot-core.pilot-core.svc:15010") == (
+        said.webhook.inject.image,
+        said.webhook.inject.xds,
+    )
 
 
 # Rights

@@ -7,6 +7,7 @@ been read or cannot be.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
@@ -19,10 +20,10 @@ from pilot_adapter_kubernetes.custom import Custom
 from pilot_adapter_kubernetes.facts import Kubeconfigs
 from pilot_adapter_kubernetes.lock import LeaseLock, LockSettings
 from pilot_adapter_kubernetes.remotes import Remotes
-from pilot_adapter_kubernetes.settings import ClustersConfig, KubernetesConfig
+from pilot_adapter_kubernetes.settings import ClustersConfig, KubernetesConfig, WebhookConfig
 from pilot_adapter_kubernetes.status import Statuses
-from pilot_adapter_kubernetes.webhook import Webhook
-from pilot_core.adapter import Adapter, Config, Denied, Finding, Host, Sink, Unavailable
+from pilot_adapter_kubernetes.webhook import Answer, Webhook
+from pilot_core.adapter import Adapter, Config, Denied, Finding, Host, Sidecar, Sink, Unavailable
 from pilot_core.dialects import objects
 from pilot_core.model import Evidence, Workload
 
@@ -104,8 +105,7 @@ class _Session:
             self._remotes.set("files", await found.read())
             self._group.create_task(self._follow(found))
         if self._config.webhook.address:
-            answers = {"/validate": admission.validate}
-            webhook = Webhook(self._config.webhook, self._host, answers)
+            webhook = Webhook(self._config.webhook, self._host, _answers(self._config.webhook))
             self._group.create_task(self._serve(webhook))
         definitions = [custom.watch() for custom in self._customs]
         await self._home.run(*definitions, *self._secrets(), on_put=self._finish)
@@ -166,3 +166,12 @@ class _Session:
     def _count(self) -> None:
         pending = sum(cluster.catalogue.pending for cluster in self.clusters)
         self._host.metrics.gauge("endpoints_pending", pending)
+
+
+def _answers(config: WebhookConfig) -> dict[str, Answer]:
+    answers: dict[str, Answer] = {"/validate": admission.validate}
+    said = config.inject
+    if said.image:
+        sidecar = Sidecar(xds=said.xds, image=said.image, agent_socket=said.agent_socket)
+        answers["/inject"] = functools.partial(admission.injecting, sidecar=sidecar)
+    return answers

@@ -189,7 +189,7 @@ def pod(sent: wire.Pod) -> Pod:
         node=sys.intern(spec.node_name or ""),
         host_network=bool(spec.host_network),
         addresses=tuple(addresses),
-        workload=sys.intern(_workload(meta)),
+        workload=sys.intern(workload_of(meta)),
         created=meta.creation_timestamp or "",
         leaving=meta.deletion_timestamp is not None or status.phase in _OVER,
         over=status.phase in _OVER,
@@ -232,7 +232,7 @@ def custom(sent: wire.Custom) -> Custom:
     return Custom(key_of(meta), meta.uid, msgspec.json.encode({**written, "spec": sent.spec}))
 
 
-def _workload(meta: wire.Meta) -> str:
+def workload_of(meta: wire.Meta) -> str:
     """What the pod is one of: its Deployment, StatefulSet, DaemonSet, CronJob or Job."""
     owner = next((o for o in meta.owner_references or () if o.controller), None)
     if owner is None:

@@ -88,12 +88,16 @@ def injected(said: Any, sidecar: Sidecar) -> Any:
     path = _TEMPLATES.get((str(said.get("apiVersion")), str(said.get("kind"))))
     if path is None:
         return said
-    meta = _mapping(said, "metadata", "")
-    name = str(meta.get("name") or str(meta.get("generateName", "")).rstrip("-"))
+    name = named(_mapping(said, "metadata", ""))
     where = f"{said['kind']} {name}"
     if not name:
         raise _wrong(where.strip(), "metadata.name: expected a name")
-    return _at(said, path, where, lambda pod: _pod(pod, name, where, sidecar))
+    return _at(said, path, where, lambda found: pod(found, name, where, sidecar))
+
+
+def named(meta: Object) -> str:
+    """What an object is called, or is about to be."""
+    return str(meta.get("name") or str(meta.get("generateName", "")).rstrip("-"))
 
 
 def _at(said: Object, path: tuple[str, ...], where: str, change: Any) -> Object:
@@ -104,7 +108,8 @@ def _at(said: Object, path: tuple[str, ...], where: str, change: Any) -> Object:
     return {**said, path[0]: _at(inner, path[1:], where, change)}
 
 
-def _pod(said: Object, name: str, where: str, sidecar: Sidecar) -> Object:
+def pod(said: Object, workload: str, where: str, sidecar: Sidecar) -> Object:
+    """A pod, or a template of pods, with the proxy of this workload. Raises ConfigError."""
     meta, spec = _mapping(said, "metadata", where), _mapping(said, "spec", where)
     containers = _sequence(spec, "containers", where)
     first = _sequence(spec, "initContainers", where)
@@ -124,7 +129,7 @@ def _pod(said: Object, name: str, where: str, sidecar: Sidecar) -> Object:
                 "give it another user",
             )
     labels = _mapping(meta, "labels", where)
-    proxy = _proxy(name, labels, sidecar)
+    proxy = _proxy(workload, labels, sidecar)
     # What is initialised before the rules are there talks to others without the mesh.
     made = {**spec, "initContainers": [*first, _rules(sidecar), proxy]}
     if sidecar.agent_socket:
@@ -159,10 +164,10 @@ def _rules(sidecar: Sidecar) -> Object:
     }
 
 
-def _proxy(name: str, labels: Object, sidecar: Sidecar) -> Object:
+def _proxy(workload: str, labels: Object, sidecar: Sidecar) -> Object:
     options = {
         "--mode": "redirect",
-        "--workload": name,
+        "--workload": workload,
         "--namespace": sidecar.namespace or "$(POD_NAMESPACE)",
         "--address": "$(POD_IP)",
         "--service-account": "$(SERVICE_ACCOUNT)",

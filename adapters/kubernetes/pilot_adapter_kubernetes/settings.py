@@ -25,8 +25,20 @@ class ClustersConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     of a cluster, and the value its kubeconfig."""
 
 
+class InjectConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What pods get beside them whose API server asks `/inject` about them."""
+
+    image: str = ""
+    """With `pilot-core`, its Envoy and `iptables`; without it, nobody is answered."""
+    xds: str = ""
+    """`HOST:PORT` of this server, as pods reach it."""
+    agent_socket: str = ""
+    """The node agent's socket, for mutual TLS: its folder is mounted."""
+
+
 class WebhookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Whom an API server asks before it takes objects of `custom_resources`: `/validate`."""
+    """Whom an API server asks before it takes objects of `custom_resources`, at `/validate`, and
+    pods, at `/inject`."""
 
     address: str = ""
     """`IP:PORT`, such as `0.0.0.0:15017`; without it, off."""
@@ -34,6 +46,7 @@ class WebhookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """The server's certificate; renewed files are read."""
     key_file: Path = Path("tls.key")
     """Its private key."""
+    inject: InjectConfig = InjectConfig()
 
 
 class StatusConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,6 +99,8 @@ class KubernetesConfig(Config, frozen=True):
             if name not in objects.KINDS:
                 raise ConfigError(f"custom_resources: {unknown('resource', name, objects.KINDS)}")
         self._check_address(self.webhook.address)
+        if self.webhook.inject.image and not self.webhook.inject.xds:
+            raise ConfigError("webhook.inject.xds: proxies have to know whom to ask")
         for agent in self.node_agents:
             if not all(agent.partition("/")) or agent.count("/") > 1:
                 raise ConfigError(f"node_agents: {agent!r} is not of the form NAMESPACE/NAME")
