@@ -122,12 +122,14 @@ def pod(said: Object, workload: str, where: str, sidecar: Sidecar) -> Object:
     if not sidecar.image:
         raise _wrong(where, "name the image of the proxy's container with --image")
     for each in [spec, *everybody]:
-        if _mapping(each, "securityContext", where).get("runAsUser") == _USER:
-            raise _wrong(
-                where,
-                f"runs as user {_USER}, whose traffic is the proxy's and is not redirected: "
-                "give it another user",
-            )
+        context = _mapping(each, "securityContext", where)
+        for kind, key in (("user", "runAsUser"), ("group", "runAsGroup")):
+            if context.get(key) == _USER:
+                raise _wrong(
+                    where,
+                    f"runs as {kind} {_USER}, whose traffic is the proxy's and is not redirected: "
+                    f"give it another {kind}",
+                )
     labels = _mapping(meta, "labels", where)
     proxy = _proxy(workload, labels, sidecar)
     # What is initialised before the rules are there talks to others without the mesh.

@@ -197,6 +197,14 @@ def test_json_stays_json() -> None:
             "Pod web: runs as user 1337, whose traffic is the proxy's",
         ),
         (
+            json.dumps(
+                with_pod(
+                    {"initContainers": [{"name": "a", "securityContext": {"runAsGroup": 1337}}]}
+                )
+            ).encode(),
+            "Pod web: runs as group 1337, whose traffic is the proxy's",
+        ),
+        (
             json.dumps(with_pod(labels={inject.CHOICE: "maybe"})).encode(),
             'Pod web: pilot-core.io/inject: expected "true" or "false", not \'maybe\'',
         ),
