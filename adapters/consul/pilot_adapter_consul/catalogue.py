@@ -141,7 +141,8 @@ class _Session:
             # lies in the future.
             self._watches.begin_anew()
         self._latest = reply
-        self._watches.ring()
+        if not self._position.is_at(reply.index):
+            self._watches.ring()
         self._news.set()
 
     async def _follow_leader(self) -> NoReturn:

@@ -28,6 +28,10 @@ class Position:
         """Does this `X-Consul-Index` go backwards?"""
         return _index(said) < self.index
 
+    def is_at(self, said: str | None) -> bool:
+        """Does this `X-Consul-Index` say that nothing has changed?"""
+        return _index(said) == self.index
+
     def reset(self) -> None:
         """After an answer that was none: who knows what passed by meanwhile."""
         self.index = 0
