@@ -1,5 +1,5 @@
 """Messages as JSON. Each task, agent and framework of a list is read on its own: one that makes no
-sense harms no other.
+sense harms no other. What does not say which agent it is about is looked at for old names.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
+from pilot_adapter_mesos import old_names
 from pilot_adapter_mesos.messages import (
     Agent,
     AgentInfo,
@@ -87,7 +88,8 @@ _state = msgspec.json.Decoder(_State)
 
 
 class JsonWire:
-    """`unread` hears of an object that makes no sense: what it is, and why."""
+    """`unread` hears of an object that makes no sense: what it is, and why. All that reads raises
+    `old_names.OldNames` besides."""
 
     content_type = "application/json"
 
@@ -100,16 +102,20 @@ class JsonWire:
     def record(self, data: bytes) -> Event | Subscribed:
         found = _decoded(_record.decode, data)
         if found.subscribed is None:
+            if _is_odd(found):
+                old_names.refuse(data)
             return found
-        return Subscribed(
-            self._state(found.subscribed.get_state), found.subscribed.heartbeat_interval_seconds
-        )
+        state = self._state(found.subscribed.get_state)
+        _look_for_agents(state.get_agents, data)
+        return Subscribed(state, found.subscribed.heartbeat_interval_seconds)
 
     def tasks(self, answer: bytes) -> GetTasks:
         return self._tasks(_decoded(_answer.decode, answer).get_tasks)
 
     def agents(self, answer: bytes) -> GetAgents:
-        return self._agents(_decoded(_answer.decode, answer).get_agents)
+        found = self._agents(_decoded(_answer.decode, answer).get_agents)
+        _look_for_agents(found, answer)
+        return found
 
     def maintenance(self, answer: bytes) -> ClusterStatus:
         return _decoded(_answer.decode, answer).get_maintenance_status.status
@@ -148,9 +154,14 @@ class JsonWire:
         found = []
         for raw in raws:
             try:
-                found.append(msgspec.json.decode(raw, type=kind))
+                read = msgspec.json.decode(raw, type=kind)
             except msgspec.MsgspecError as error:
+                old_names.refuse(raw)
                 self._unread(kind.__name__.lower(), str(error))
+                continue
+            if _is_nowhere(read):
+                old_names.refuse(raw)
+            found.append(read)
         return tuple(found)
 
 
@@ -158,4 +169,30 @@ def _decoded(decode: Callable[[bytes], T], data: bytes) -> T:
     try:
         return decode(data)
     except msgspec.MsgspecError as error:
+        old_names.refuse(data)
         raise NoMessage(str(error)) from None
+
+
+def _is_odd(event: Event) -> bool:
+    """It is none that is known here, or says of no agent."""
+    if event.task_added is not None:
+        return _is_nowhere(event.task_added.task)
+    if event.task_updated is not None:
+        return not event.task_updated.status.agent_id.value
+    if event.agent_added is not None:
+        return _is_nowhere(event.agent_added.agent)
+    if event.agent_removed is not None:
+        return not event.agent_removed.agent_id.value
+    return bool(event.type != "HEARTBEAT")
+
+
+def _is_nowhere(found: object) -> bool:
+    if isinstance(found, Task):
+        return not found.agent_id.value
+    return isinstance(found, Agent) and not found.agent_info.id.value
+
+
+def _look_for_agents(found: GetAgents, data: bytes) -> None:
+    """Where there are none, they may be there under their old name."""
+    if not found.agents and not found.recovered_agents:
+        old_names.refuse(data)
