@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from inside import Inside, inside, until_problem
+from mesh import until
 from pilot_core.telemetry import names
 from pilot_core.telemetry.metrics import AdapterMetrics, CoreMetrics, Tally, exposition
 from program import pilot, write_mesh
@@ -133,6 +134,11 @@ async def test_what_is_wrong_is_seen_on_every_way_to_look(tmp_path, daemon, caus
     # The good file is mended first, so that each problem stands alone.
     good = tmp_path / "catalogue" / "shop.yaml"
     good.write_text(good.read_text().partition("- hostname: broken")[0])
+
+    async def is_mended() -> bool:
+        return await daemon.codes() == set()
+
+    await until(is_mended, "no problem at all")
     cause(tmp_path)
     await daemon.reloader.reload()
 
