@@ -190,6 +190,7 @@ class Daemon:
         self.xds = "127.0.0.1:0"
         self.admin = "127.0.0.1:0"
         self._adapters, self._more = adapters, more
+        self.options: tuple[str, ...] = ()
         self.child: Child | None = None
 
     def write_config(self) -> None:
@@ -206,7 +207,7 @@ class Daemon:
         log = self.folder / "daemon.log"
         before = log.stat().st_size if log.exists() else 0
         command = [sys.executable, "-m", "pilot_core", "run", "-c", str(self.config)]
-        self.child = await spawn(log, *command, **environment)
+        self.child = await spawn(log, *command, *self.options, **environment)
 
         async def listening() -> re.Match[str] | None:
             assert self.child is not None
