@@ -74,6 +74,7 @@ class Mesos(Adapter):
         self._session = session
         async with stream, asyncio.TaskGroup() as group:
             group.create_task(session.follow(stream))
+            group.create_task(session.watch())
             group.create_task(session.publish())
             group.create_task(session.relist(master))
             group.create_task(session.tick())
@@ -105,6 +106,7 @@ class _Session:
         self._publisher = Publisher(cluster, self._config, sink, marathons.extra)
         self._has_begun, self._news = asyncio.Event(), asyncio.Event()
         self._patience = 15.0 * _MISSED_HEARTBEATS
+        self._heard_at = host.clock.monotonic()
 
     @property
     def has_begun(self) -> bool:
@@ -114,11 +116,8 @@ class _Session:
         """Take events until the stream ends. Raises Unavailable."""
         records = Decoder()
         while True:
-            try:
-                async with asyncio.timeout(self._patience):
-                    data = await stream.content.readany()
-            except TimeoutError:
-                raise Unavailable(f"no heartbeat for {self._patience:g} s") from None
+            data = await stream.content.readany()
+            self._heard_at = self._host.clock.monotonic()
             if not data:
                 raise Unavailable("the master has ended the stream of events")
             try:
@@ -126,6 +125,15 @@ class _Session:
                     await self._take(record)
             except NotRecords as error:
                 raise Unavailable(f"not a stream of events: {error}") from None
+
+    async def watch(self) -> NoReturn:
+        """Give up a stream that is silent. Raises Unavailable."""
+        while True:
+            silence = self._host.clock.monotonic() - self._heard_at
+            if silence >= self._patience:
+                raise Unavailable(f"no heartbeat for {self._patience:g} s")
+            # In steps, as the master says how long its interval is.
+            await self._host.clock.sleep(min(self._patience - silence, _TICK))
 
     async def _take(self, data: bytes) -> None:
         read = self._wire.record

@@ -57,6 +57,8 @@ class Cluster:
         """Seconds for which a lost task or agent is waited for."""
         self._heard: dict[TaskKey, int] = {}
         """The number of the event that told of a task last."""
+        self._ended: dict[TaskKey, int] = {}
+        """The same of the event that a task was gone after: for lists asked for before."""
         self._began = 0
         self._sees_frameworks = False
         self._recovered_at = 0.0
@@ -222,6 +224,7 @@ class Cluster:
 
     def _take_tasks(self, said: GetTasks, asked_at: int, now: float) -> set[TaskKey]:
         """Take over what is not known better; the keys of all tasks that are told of."""
+        self._ended = {key: at for key, at in self._ended.items() if at > asked_at}
         known: set[TaskKey] = set()
         for task in said.tasks:
             known.add(task.key)
@@ -235,8 +238,8 @@ class Cluster:
         return known
 
     def _put_told(self, task: Task, asked_at: int, now: float) -> None:
-        before = self.tasks.get(task.key)
-        if before is None or self._heard[task.key] <= asked_at:
+        if self._heard.get(task.key, -1) <= asked_at and task.key not in self._ended:
+            before = self.tasks.get(task.key)
             self._keep(instance.of(task, before, now=now), asked_at)
 
     def _put_task(self, task: Task, now: float) -> None:
@@ -251,6 +254,7 @@ class Cluster:
             self._drop((key,))
             return
         self._heard[key] = heard
+        self._ended.pop(key, None)
         if self.tasks.get(key) != found:
             self.tasks[key] = found
             self.changed.add(key)
@@ -272,6 +276,7 @@ class Cluster:
             if self.tasks.pop(key, None) is not None:
                 self.changed.add(key)
                 del self._heard[key]
+                self._ended[key] = self.heard
             self._doubtful.pop(key, None)
 
     def _touch(self, concerns: Callable[[Instance], bool]) -> None:

@@ -75,6 +75,18 @@ def test_a_resync_never_overrides_what_was_heard_after_its_question():
     assert "TASK_KILLING" == found.tasks[FRAMEWORK, "a"].state
 
 
+def test_a_list_that_was_asked_for_before_a_task_ended_does_not_bring_it_back():
+    found, real = cluster(), master("a", "b")
+    begin(found, real)
+    asked_at = found.heard
+    apply(found, updated("a", "TASK_KILLED"))
+    resync(found, real, asked_at)
+    assert ["b"] == ids(found)
+    # Its id is used again.
+    resync(found, real, found.heard)
+    assert ["a", "b"] == ids(found)
+
+
 def test_what_the_master_says_of_a_task_does_not_erase_its_addresses():
     found = cluster()
     begin(found, master("a"))

@@ -183,7 +183,7 @@ async def test_marathon_invents_no_endpoint_and_resurrects_none():
 
 async def test_a_marathon_that_is_away_keeps_what_it_said_and_is_shown_until_it_is_back():
     clock = FakeClock()
-    async with FakeMaster() as master, FakeMarathon() as marathon:
+    async with FakeMaster(heartbeat=3600) as master, FakeMarathon() as marathon:
         master.set({"web": ["10.0.0.1"]})
         marathon.apps = [an_app(alive=False)]
         async with session(adapter(master, marathon, clock=clock)) as sink:
@@ -199,7 +199,7 @@ async def test_a_marathon_that_is_away_keeps_what_it_said_and_is_shown_until_it_
             await sink.until(lambda: sorted(healths(sink)) == ["healthy", "unhealthy"])
             await marathon.start()
             marathon.apps = [an_app(alive=True)]
-            await clock.until_sleepers(3)
+            await clock.until_sleepers(4)
             await clock.advance(10)
             await sink.until(lambda: healths(sink) == ["healthy", "healthy"] and not sink.notes)
 
@@ -236,7 +236,7 @@ async def test_a_standby_answers_and_sends_to_its_leader_for_events_with_credent
 
 async def test_a_change_of_leader_keeps_the_well_in_and_those_never_seen_well_out():
     clock = FakeClock()
-    async with FakeMaster() as master, FakeMarathon() as old, FakeMarathon() as new:
+    async with FakeMaster(heartbeat=3600) as master, FakeMarathon() as old, FakeMarathon() as new:
         master.set({"web": ["10.0.0.1", "10.0.0.2"]})
         tasks = [fake_marathon.task(f"web-10.0.0.{n}", "/web") for n in (1, 2)]
         known = {**tasks[0], "healthCheckResults": [result(TASK, alive=True)]}
@@ -250,7 +250,7 @@ async def test_a_change_of_leader_keeps_the_well_in_and_those_never_seen_well_ou
             new.leader = old.leader = new
             old.end_streams()
             await sink.until(lambda: sink.notes)
-            await clock.until_sleepers(3)
+            await clock.until_sleepers(4)
             await clock.advance(10)
             await sink.until(lambda: not sink.notes)
             assert before == by_address(sink)

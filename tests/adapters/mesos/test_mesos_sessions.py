@@ -246,7 +246,7 @@ async def test_a_job_that_offers_nothing_is_no_service():
 
 async def test_maintenance_drains_when_its_time_comes_and_what_is_down_is_gone():
     clock = FakeClock()
-    async with FakeMaster() as master:
+    async with FakeMaster(heartbeat=3600) as master:
         master.set({"web": ["10.0.0.1"]})
         hostname = {"hostname": agent()["agent_info"]["hostname"]}
         master.maintenance = {"draining_machines": [{"id": hostname}]}
@@ -255,9 +255,9 @@ async def test_maintenance_drains_when_its_time_comes_and_what_is_down_is_gone()
         config = MesosConfig(masters=(master.url,), drain_before=Duration(40))
         async with session(Mesos(config, host(clock))) as sink:
             await sink.until(lambda: sink.is_synced)
-            await clock.until_sleepers(2)
+            await clock.until_sleepers(3)
             await clock.advance(30)
-            await clock.until_sleepers(2)
+            await clock.until_sleepers(3)
             assert ["healthy"] == _healths(sink)
             await clock.advance(31)
             await sink.until(lambda: "draining" in _healths(sink))
