@@ -107,6 +107,7 @@ class MesosAgent:
         container: str = "",
         healthy: bool | None = None,
         reason: str = "",
+        words: str = "",
     ) -> None:
         """A status of the task. Within one state, the master's stream tells of it only where
         the reason is one of a check."""
@@ -123,6 +124,8 @@ class MesosAgent:
         )
         if ip:
             status.container_status.network_infos.add().ip_addresses.add(ip_address=ip)
+        if words:
+            status.message = words
         if container:
             status.container_status.container_id.value = container
         if healthy is not None:

@@ -113,9 +113,9 @@ async def followed(
 
 
 @contextlib.asynccontextmanager
-async def following(adapter: Mesos) -> AsyncIterator[Watched]:
+async def following(adapter: Mesos, sink: Watched | None = None) -> AsyncIterator[Watched]:
     """The adapter's view, synced at first; session after session, as the core has them."""
-    sink = Watched()
+    sink = sink or Watched()
     running = asyncio.create_task(_sessions(adapter, sink))
     try:
         await sink.until(lambda: sink.is_synced)
