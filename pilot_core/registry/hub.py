@@ -24,6 +24,7 @@ from pilot_core.clock import Clock
 from pilot_core.model import Claim, Delta, Problem, RecordKey, World
 from pilot_core.registry import confined, merging
 from pilot_core.registry.batch import Batch
+from pilot_core.registry.bound_log import BoundLog
 from pilot_core.registry.guard import Guard
 from pilot_core.registry.lastgood import LastGood
 from pilot_core.registry.mirror import Mirror
@@ -242,7 +243,7 @@ class Hub:
 
     def _host(self, registration: Registration) -> Host:
         name = registration.name
-        bound = logging.LoggerAdapter(
+        bound = BoundLog(
             logging.getLogger(f"pilot_core.adapters.{name}"),
             {"registry": name, "kind": registration.kind},
         )
