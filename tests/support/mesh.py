@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
+import random
 import re
 import signal
 import socket
 import ssl
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +40,27 @@ async def until(look: Callable[[], Awaitable[Any]], what: str) -> Any:
     raise AssertionError(f"waited for {what}; last saw {last!r}")
 
 
+def _own_ports() -> Iterator[int]:
+    """This process's share, again and again: below the ports that the kernel gives to outgoing
+    connections, beside those of servers (tests/servers) and of pilot-core's defaults."""
+    ports = [*range(10_300, 14_900), *range(15_200, 19_900)]
+    number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    share = ports[int(number) :: count]
+    start = random.randrange(len(share))
+    return itertools.cycle(share[start:] + share[:start])
+
+
+_ports = _own_ports()
+
+
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
+    """A port of 127.0.0.1 that nobody listens on now, and nobody else is told of: Envoys share a
+    port with whoever has it, without a word."""
+    for port in _ports:
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no port is free")
 
 
 async def http_get(
