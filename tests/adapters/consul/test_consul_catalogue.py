@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from consul_catalogue import NODE, deregister, node_check, register
+from consul_server import ConsulAgent
 from pilot_adapter_consul.adapter import Consul
 from pilot_adapter_consul.settings import ConsulConfig
 from pilot_core.document import Duration
@@ -16,6 +17,14 @@ WEB = "web.service.consul"
 
 def adapter(consul, **settings) -> Consul:
     return Consul(ConsulConfig(address=consul.address, **settings), host())
+
+
+async def says(consul: ConsulAgent, name: str, check: str, output: str) -> None:
+    """The check's state is what it was; what it prints is not."""
+    body = {"Node": NODE, "Address": "10.0.0.1"}
+    service = {"ServiceID": f"{name}-10.1.0.1", "CheckID": check, "Name": check}
+    body["Check"] = {**service, "Status": "passing", "Output": output}
+    await consul.call("PUT", "/v1/catalog/register", body)
 
 
 def conditions(sink: RecordingSink, hostname: str = WEB) -> list[tuple[Health, int]]:
@@ -38,6 +47,18 @@ async def test_checks_turn_and_recover_and_only_their_service_is_touched(consul)
             await sink.until(lambda wanted=expected: conditions(sink) == [wanted])
         # Consul's own service is touched by its own checks, whenever it likes.
         assert {"service/web"} == set(sink.puts) - {"service/consul"}
+
+
+async def test_what_a_check_prints_is_read_and_changes_nothing(consul):
+    await register(consul, "web", checks={"up": "passing"})
+    async with session(adapter(consul)) as sink:
+        await sink.until(lambda: sink.is_synced)
+        for output in ("connected in 3 ms", "connected in 4 ms"):
+            sink.puts.clear()
+            sink.take_changes()
+            await says(consul, "web", "up", output)
+            await sink.until(lambda: "service/web" in sink.puts)
+            assert not {key for key in sink.take_changes() if key[1] == WEB}
 
 
 async def test_a_node_in_trouble_touches_every_service_on_it(consul):
