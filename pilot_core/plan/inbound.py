@@ -60,40 +60,40 @@ def listeners(world: World, stand: Stand) -> tuple[ForwardListenerView, ...]:
     """One listener per address and port that an endpoint of this sidecar has; none where only
     callers with a certificate may connect and it has none to show them."""
     return tuple(
-        ForwardListenerView(
-            name=names.listener("inbound", served.address, served.port),
-            address=served.address,
-            port=served.port,
-            cluster=names.inbound_cluster(served.port),
-            http=served.http,
-            direction=Direction.INBOUND,
-            callers=_callers(served.mode, stand.trust_domain),
-        )
+        _listener(served, stand.trust_domain)
         for served in _served(world, stand)
-        if stand.trust_domain or served.mode is not InboundTls.STRICT
+        if not _is_closed(served, stand)
     )
 
 
 def gate(world: World, stand: Stand, port: int) -> GateView:
     """The one listener of a sidecar whose traffic is redirected to it."""
-    closed = tuple(
-        ForwardListenerView(
-            name=names.listener("inbound", one.address, one.port),
-            address=one.address,
-            port=one.port,
-            cluster=names.BLACK_HOLE,
-            http=False,
-            direction=Direction.INBOUND,
-        )
-        for one in _served(world, stand)
-        if not stand.trust_domain and one.mode is InboundTls.STRICT
+    closed = tuple(_shut(one) for one in _served(world, stand) if _is_closed(one, stand))
+    served = listeners(world, stand) + closed
+    return GateView(names.VIRTUAL_INBOUND, port, served, _otherwise(world, stand, port))
+
+
+def _is_closed(served: _Served, stand: Stand) -> bool:
+    """Only callers with a certificate may connect, and it has none to show them."""
+    return not stand.trust_domain and served.mode is InboundTls.STRICT
+
+
+def _listener(served: _Served, trust_domain: str) -> ForwardListenerView:
+    return ForwardListenerView(
+        name=names.listener("inbound", served.address, served.port),
+        address=served.address,
+        port=served.port,
+        cluster=names.inbound_cluster(served.port),
+        http=served.http,
+        direction=Direction.INBOUND,
+        callers=_callers(served.mode, trust_domain),
     )
-    return GateView(
-        names.VIRTUAL_INBOUND,
-        port,
-        listeners(world, stand) + closed,
-        _otherwise(world, stand, port),
-    )
+
+
+def _shut(served: _Served) -> ForwardListenerView:
+    """Connections are taken, and go nowhere."""
+    made = _listener(served, "")
+    return msgspec.structs.replace(made, cluster=names.BLACK_HOLE, http=False)
 
 
 def _otherwise(world: World, stand: Stand, port: int) -> ForwardListenerView:
@@ -122,7 +122,7 @@ def unserved(world: World, stand: Stand) -> tuple[str, ...]:
     return tuple(
         f"{served.address}:{served.port}"
         for served in _served(world, stand)
-        if served.mode is InboundTls.STRICT
+        if _is_closed(served, stand)
     )
 
 

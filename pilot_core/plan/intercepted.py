@@ -15,8 +15,16 @@ from typing import ClassVar
 
 from pilot_core.model import Delta, Service, World
 from pilot_core.plan import addresses, carried, inbound, names
-from pilot_core.plan.layers import CLUSTER, LISTENER, ROUTES, Changes, LayerKey, difference
-from pilot_core.plan.triggers import ANYTHING_PUBLIC, at_address, in_namespace, inbound_in
+from pilot_core.plan.layers import (
+    CLUSTER,
+    LISTENER,
+    ROUTES,
+    Changes,
+    LayerKey,
+    difference,
+    of_stand,
+)
+from pilot_core.plan.triggers import ANYTHING_PUBLIC, in_namespace
 from pilot_core.plan.views import (
     CaughtListenerView,
     ClusterView,
@@ -52,8 +60,7 @@ class Gate(LayerKey, frozen=True):
 
     @property
     def watches(self) -> frozenset[str]:
-        said = (inbound_in(""), inbound_in(self.stand.namespace))
-        return frozenset((*(at_address(a) for a in self.stand.addresses), *said))
+        return of_stand(self.stand)
 
     def views(self, world: World) -> Iterator[View]:
         yield inbound.gate(world, self.stand, INBOUND_PORT)

@@ -332,7 +332,7 @@ class InboundListeners(LayerKey, frozen=True):
 
     @property
     def watches(self) -> frozenset[str]:
-        return _of_stand(self.stand)
+        return of_stand(self.stand)
 
     def views(self, world: World) -> Iterator[View]:
         yield from inbound.listeners(world, self.stand)
@@ -346,7 +346,7 @@ class InboundClusters(LayerKey, frozen=True):
 
     @property
     def watches(self) -> frozenset[str]:
-        return _of_stand(self.stand)
+        return of_stand(self.stand)
 
     def views(self, world: World) -> Iterator[View]:
         yield from inbound.clusters(world, self.stand)
@@ -388,7 +388,8 @@ def difference(old: tuple[View, ...], new: tuple[View, ...]) -> Changes:
     )
 
 
-def _of_stand(stand: inbound.Stand) -> frozenset[str]:
+def of_stand(stand: inbound.Stand) -> frozenset[str]:
+    """What can change what a sidecar serves."""
     said = (inbound_in(""), inbound_in(stand.namespace))
     return frozenset((*(at_address(a) for a in stand.addresses), *said))
 
