@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -61,15 +60,8 @@ def reviews(*endpoints: Endpoint) -> World:
     return world(service(NAME, ports=ports), reviews=endpoints)
 
 
-def deserted() -> int:
-    """A port of this host where connections are refused."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
-
-
 async def test_an_endpoint_that_has_gone_costs_no_request(envoy, backend):
-    listener = await serve(envoy, reviews(at(backend.port), at(deserted())))
+    listener = await serve(envoy, reviews(at(backend.port), at(free_port())))
     answers = [await http_get(listener, host=NAME, method="POST") for _ in range(20)]
     assert {(200, b"alive")} == set(answers)
     assert 0 < await envoy.stat(r"cluster\.outbound.80..reviews.*\.upstream_cx_connect_fail")
@@ -87,7 +79,7 @@ async def test_the_words_that_ask_for_another_attempt_do_not_reach_the_applicati
 
 async def test_an_endpoint_that_has_gone_costs_no_connection_either(envoy, backend):
     listen = f"127.0.0.1:{free_port()}"
-    await serve(envoy, reviews(at(backend.port), at(deserted())), tcp=listen)
+    await serve(envoy, reviews(at(backend.port), at(free_port())), tcp=listen)
     assert {(200, b"alive")} == {await http_get(listen) for _ in range(10)}
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from kube_access import account, create
-from kube_platforms import apply, clear, collection, started, stop_server
+from kube_platforms import apply, clear, collection
 from objects import Json, node, pod
 from pilot_adapter_kubernetes import attest, wire
 from pilot_adapter_kubernetes.adapter import ClustersConfig, Kubernetes, KubernetesConfig
@@ -39,17 +38,6 @@ REVIEWER = [
         "verbs": ["create"],
     },
 ]
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[tuple[KubeApi, KubeApi]]:
-    async def both() -> list[KubeApi]:
-        return await asyncio.gather(started(KubeApi()), started(KubeApi()))
-
-    home, away = asyncio.run(both())
-    yield home, away
-    for server in (home, away):
-        stop_server(server)
 
 
 @pytest.fixture

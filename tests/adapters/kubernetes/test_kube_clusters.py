@@ -6,11 +6,11 @@ import asyncio
 import base64
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from kube_platforms import apply, clear, collection, started, stop_server
+from kube_platforms import apply, clear, collection
 from objects import endpoint, endpoint_slice, service
 from pilot_adapter_kubernetes.adapter import ClustersConfig, Kubernetes, KubernetesConfig
 
@@ -21,17 +21,6 @@ from pilot_core.testing import RecordingSink, host, session
 WEB = "web.shop.svc.cluster.local"
 HOME, AWAY = "10.1.0.1", "10.2.0.1"
 SECRETS = "/api/v1/namespaces/shop/secrets"
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[tuple[KubeApi, KubeApi]]:
-    async def both() -> list[KubeApi]:
-        return await asyncio.gather(started(KubeApi()), started(KubeApi()))
-
-    home, away = asyncio.run(both())
-    yield home, away
-    for server in (home, away):
-        stop_server(server)
 
 
 @pytest.fixture
